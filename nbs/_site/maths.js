@@ -1,0 +1,3 @@
+document.addEventListener("DOMContentLoaded", () => renderMathInElement(document.body, {
+  delimiters: [{left: "\\(", right: "\\)", display: false}, {left: "\\[", right: "\\]", display: true}], throwOnError: false,
+}));
