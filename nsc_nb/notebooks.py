@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['DIRECTIVE', 'FLAGS', 'WIDGET', 'LONG', 'LINK', 'directives', 'has_code', 'reports_skip', 'Runner', 'machine_paths',
            'find_leak', 'strip_colours', 'run_notebook', 'write_clean', 'find_notebooks', 'count_line', 'run_all',
-           'export_anew', 'compare_files', 'out_of_step', 'prefix_links', 'readme', 'install', 'wheel', 'test', 'step',
-           'write_readme', 'main']
+           'export_anew', 'compare_files', 'out_of_step', 'prefix_links', 'readme', 'install', 'wheel', 'last_error',
+           'test', 'step', 'write_readme', 'main']
 
 # %% ../nbs/95_notebooks.ipynb #ba154484
 import difflib
@@ -197,11 +197,13 @@ def readme(index: Path = Path("nbs/index.ipynb")) -> tuple[str, dict[str, bytes]
     nb.cells = [c for c in nb.cells if not {"hide", "default_exp"} & directives(c.source).keys()]
     for c in nb.cells:
         if c.cell_type == "markdown": c.source = prefix_links(c.source)
+        elif directives(c.source).get("echo") == "false": c.metadata["transient"] = {"remove_source": True}
         else: c.source = re.sub(r"^#\s*\|.*\n?", "", c.source, flags=re.M)
         for o in c.get("outputs", []):
             if "text/markdown" in o.get("data", {}): o.data["text/markdown"] = prefix_links(o.data["text/markdown"])
     nb.metadata["language_info"] = {"name": "python"}  # nbdev_clean drops it, and the fences would have no language
     nb.metadata.pop("widgets", None)
+    for c in nb.cells: c.source = re.sub(r"^:::.*\n?", "", c.source, flags=re.M)  # divs are for the site
     text, res = MarkdownExporter().from_notebook_node(nb, resources=dict(output_files_dir="nbs/images", unique_key="readme"))
     return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+$", "", text, flags=re.M)).strip() + "\n", res["outputs"]
 
@@ -230,6 +232,12 @@ def wheel(
         print("nsc_nb --help works from the wheel")
 
 # %% ../nbs/95_notebooks.ipynb #966175ec
+def last_error(text: str) -> str:
+    "The line of a failed cell's report that says what went wrong."
+    lines = [l for l in text.strip().splitlines() if l.strip()]
+    return next((l for l in reversed(lines) if re.match(r"\w[\w.]*(Error|Exception|Interrupt|Warning)?: ", l)), lines[-1] if lines else "")
+
+# %% ../nbs/95_notebooks.ipynb #9139fc4a
 def test(
     inplace: bool = False,  # store the new outputs
     only: str = "",  # run notebooks whose path holds this
@@ -245,7 +253,7 @@ def test(
     slowest = sorted(results, key=lambda r: -r["seconds"])[:5]
     print(f"{len(results)} notebooks in {time.time() - start:.0f} s; slowest: " + ", ".join(f"{r['name']} {r['seconds']:.0f} s" for r in slowest))
     for r in results:
-        if r["error"]: print(f"failed: {r['name']}: {r['error'].strip().splitlines()[-1]}")
+        if r["error"]: print(f"failed: {r['name']}: {last_error(r['error'])}")
     print(count_line(results), flush=True)
     sys.exit(any(r["error"] for r in results))
 

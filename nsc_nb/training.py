@@ -100,23 +100,26 @@ def describe(self: Method, capture) -> dict: # JSON dict
     "What to build for this capture."
     return {}
 
+# %% ../nbs/17_training.ipynb #b6d3baf8
 @patch
 def build(self: Method, structure: dict):
     "Make parameters and submodules from `structure`."
     raise NotImplementedError(f"{type(self).__name__}.build(structure) makes the parameters")
 
+# %% ../nbs/17_training.ipynb #4cb98d36
 @patch
 def structure(self: Method) -> dict: # JSON dict
     "What is built now. Whatever a phase changes and is not a tensor belongs here."
     return copy.deepcopy(self._structure)
 
-# %% ../nbs/17_training.ipynb #b6d3baf8
+# %% ../nbs/17_training.ipynb #0aff05e1
 @patch(as_prop=True)
 def device(self: Method) -> torch.device:
     "Where the parameters are."
     p = next(self.parameters(), None)
     return torch.device("cpu") if p is None else p.device
 
+# %% ../nbs/17_training.ipynb #f69a185f
 @patch
 def rebuild(self: Method, structure: dict):
     "Forget all parameters and submodules, build anew from `structure`, on the same device."
@@ -132,15 +135,18 @@ def phases(self: Method) -> list[Phase]:
     "The plan, a flat list; a pure function of the config and the capture."
     raise NotImplementedError(f"{type(self).__name__}.phases() returns a list of Phase")
 
+# %% ../nbs/17_training.ipynb #ac0728c3
 @patch
 def enter(self: Method, phase: Phase):
     "Called once when a phase begins, never on resume; may replace parameters."
 
+# %% ../nbs/17_training.ipynb #0e5e0594
 @patch
 def batch(self: Method, phase: Phase, step: int, rank: int = 0, world: int = 1) -> dict:
     "The data of one step: a pure function of the config's seed and the arguments."
     return {}
 
+# %% ../nbs/17_training.ipynb #f9eba1ea
 @patch
 def loss(self: Method, phase: Phase, batch: dict, step: int) -> dict[str, torch.Tensor]:
     "Named weighted terms, each a scalar; names with a leading `_` are logged, not minimised."
@@ -152,11 +158,13 @@ def render(self: Method, cameras, **controls) -> dict[str, torch.Tensor]:
     "Named maps (`rgb`, `depth`, `opacity`, …), one leading index per camera."
     raise NotImplementedError(f"{type(self).__name__}.render(cameras, **controls) returns named maps")
 
+# %% ../nbs/17_training.ipynb #e16e107f
 @patch
 def controls(self: Method) -> dict[str, dict]:
     "{name: dict(kind, range or options, default, help)}; sliders and flags are made from it."
     return {}
 
+# %% ../nbs/17_training.ipynb #c5212664
 @patch
 def commands(self: Method) -> dict[str, Callable]:
     "Verbs of its own, by name."
@@ -303,7 +311,8 @@ def newest_checkpoint(
         except DataError as e:
             first = first or e
             if step is None: log.warning("checkpoint %s passed over: %s", s, e.problem)
-    if first: raise DataError(first.problem + ("; so are the older ones" if len(steps) > 1 and step is None else ""), file=first.file, mend="start again in another folder, or bring back a copy")
+    older = "; so are the older ones" if len(steps) > 1 and step is None else ""
+    if first: raise DataError(first.problem + older, file=first.file, mend="start again in another folder, or bring back a copy")
 
 # %% ../nbs/17_training.ipynb #cc9491cf
 @patch
@@ -401,6 +410,7 @@ def leave(self: Loop):
     if self.ema: self.ema.adopt()
     self.ema = None
 
+# %% ../nbs/17_training.ipynb #fabb75ac
 @patch
 def begin(self: Loop, index: int):
     "Leave the current phase, enter phase `index`."
@@ -414,12 +424,14 @@ def number(v) -> float: # of a scalar tensor or a plain number
     "The value as a plain float."
     return float(v.item() if isinstance(v, torch.Tensor) else v)
 
+# %% ../nbs/17_training.ipynb #f4cdda6f
 @patch
 def total_loss(self: Loop) -> torch.Tensor: # scalar
     "Sum of the terms without a leading `_`. Raises `ConfigError` when no parameter has a part in it."
     total = sum(v for n, v in self.terms.items() if n[0] != "_")
     if getattr(total, "requires_grad", False): return total
-    raise ConfigError(f"the loss of phase '{self.phase.name}' depends on no parameter; terms: {list(self.terms)}", mend="return at least one term without a leading _ that depends on a trainable parameter")
+    raise ConfigError(f"the loss of phase '{self.phase.name}' depends on no parameter; terms: {list(self.terms)}",
+                      mend="return at least one term without a leading _ that depends on a trainable parameter")
 
 # %% ../nbs/17_training.ipynb #60e6dbfc
 @patch
@@ -438,6 +450,7 @@ def clip(self: Loop, optimiser):
     if self.phase.clip_kind == "value": nn.utils.clip_grad_value_(params, self.phase.clip)
     else: nn.utils.clip_grad_norm_(params, self.phase.clip)
 
+# %% ../nbs/17_training.ipynb #83197dec
 @patch
 def average_gradients(self: Loop, optimisers):
     "Mean of the gradients over all processes, in one message."
@@ -477,7 +490,8 @@ def save(self: Loop, run, keep=3, keep_every=None) -> Path: # the checkpoint fol
     if self.rank or folder.exists(): return folder
     for k, v in model.items():
         if v.is_floating_point() and not torch.isfinite(v).all():
-            raise ConfigError(f"parameter {k} is not finite in phase '{self.phase.name}', step {self.step}; not saved", mend="lower the learning rate or clip gradients; earlier checkpoints are untouched")
+            raise ConfigError(f"parameter {k} is not finite in phase '{self.phase.name}', step {self.step}; not saved",
+                              mend="lower the learning rate or clip gradients; earlier checkpoints are untouched")
     meta = dict(phase=self.phase.name, phase_index=self.index, phase_step=self.step, step=self.total, seconds=self.seconds, rng=rng_state())
     write_checkpoint(folder, meta, self.method.structure(), model, {n: o.state_dict() for n, o in self.optimisers.items()}, self.ema and self.ema.mean)
     for s in checkpoint_steps(run)[:-keep]:
@@ -506,7 +520,11 @@ def tidy(folder: Path, step: int):
 @patch
 def resume(self: Loop, run) -> bool: # False when there is no checkpoint
     "Go to the newest whole checkpoint; damaged ones are renamed `<step>.damaged`. Raises `DataError`."
-    if (state := newest_checkpoint(run)) is None: return False
+    state = newest_checkpoint(run) if self.rank == 0 else None
+    if self.world > 1:
+        dist.broadcast_object_list(which := [state and state["meta"]["step"]])
+        if self.rank and which[0] is not None: state = newest_checkpoint(run, which[0])
+    if state is None: return False
     meta = state["meta"]
     self.index, self.step, self.total, self.seconds = meta["phase_index"], meta["phase_step"], meta["step"], meta["seconds"]
     if self.index >= len(self.phases) or self.phase.name != meta["phase"]:
@@ -530,6 +548,7 @@ class JsonlSink:
     def __call__(self, row): self.file.write(json.dumps(row) + "\n"); self.file.flush()
     def close(self): self.file.close()
 
+# %% ../nbs/17_training.ipynb #eaf9053e
 class TensorBoardSink:
     "Writes scalars under `tensorboard/`."
     def __init__(self, run):
@@ -540,6 +559,7 @@ class TensorBoardSink:
             if isinstance(v, float): self.writer.add_scalar(k, v, row["step"])
     def close(self): self.writer.close()
 
+# %% ../nbs/17_training.ipynb #4b5e69f9
 class WandbSink:
     "Sends rows to wandb, as run `<folder name>`."
     def __init__(self, run):
@@ -584,7 +604,7 @@ def stop_flag():
     "A list that is empty until SIGINT or SIGTERM arrives; handlers are put back on leaving. Outside the main thread signals are left alone."
     stop, old = [], {}
     def handler(number, frame):
-        if stop and number == signal.SIGINT: raise KeyboardInterrupt
+        if stop: raise KeyboardInterrupt
         stop.append(signal.Signals(number).name)
     if threading.current_thread() is threading.main_thread(): old = {s: signal.signal(s, handler) for s in (signal.SIGINT, signal.SIGTERM)}
     try: yield stop
@@ -638,6 +658,7 @@ def walk(self: Loop, limit: int, stop: list, after: Callable) -> str: # "done" |
         try: after(value)
         except KeyboardInterrupt: stop.append("KeyboardInterrupt")
 
+# %% ../nbs/17_training.ipynb #98ec96f3
 @patch
 def share(self: Loop, stop: list):
     "All processes stop at the same step when one is told to."
