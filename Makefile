@@ -22,11 +22,11 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help:  ## what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
-# `python3` is looked up without .venv on the path, in case the environment has to be made anew.
+# A broken .venv is removed first, so that `python3` is the system's. uv is fetched into .venv; where that fails, pip does it.
 $(STAMP): $(PINS)
 	@start=$$SECONDS; \
 	if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
-	    rm -rf .venv; PATH="$${PATH#"$(CURDIR)/$(BIN):"}" "$$PYTHON" -m venv .venv; fi; \
+	    rm -rf .venv; "$$PYTHON" -m venv .venv; fi; \
 	[ -x $(BIN)/uv ] || $(BIN)/python -m pip install -q uv -c constraints.txt || echo "no uv: installing with pip, which takes minutes"; \
 	if ! { [ -x $(BIN)/uv ] && $(BIN)/uv pip install --python $(BIN)/python -q -e ".[$$EXTRAS]" -c constraints.txt; }; then \
 	    $(BIN)/python -m pip install -q -e ".[$$EXTRAS]" -c constraints.txt; fi; \
@@ -60,11 +60,12 @@ export: env  ## notebooks -> modules, notebooks cleaned
 notebooks: env  ## run every notebook and store its outputs; ONLY=name for some
 	@$(BIN)/python -m nsc_nb.notebooks test --inplace --workers $(WORKERS) $(if $(ONLY),--only "$(ONLY)")
 
-readme: env  ## README.md from nbs/index.ipynb
+readme: env  ## README.md from nbs/index.ipynb, its map of the notebooks made anew
+	@$(BIN)/python -m nsc_nb.notebooks test --inplace --only index.ipynb
 	@$(BIN)/python -m nsc_nb.notebooks readme
 
 wheel: env  ## build the wheel, install it in a clean environment, import every module
 	@$(BIN)/python -m nsc_nb.notebooks wheel
 
 clean:  ## remove what was made, keep .venv and runs/
-	@rm -rf _proc _docs build dist *.egg-info; find nbs nsc_nb -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf
+	@rm -rf _proc _docs build dist; find nbs nsc_nb -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf

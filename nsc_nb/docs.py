@@ -9,7 +9,7 @@ __all__ = ['FLOORS', 'BLOCK', 'IMAGES', 'SHORT', 'IMPORTS', 'LABELS', 'FEATURES'
            'cell_text', 'code_text', 'parameter_table', 'first_line', 'method_table', 'signature_line', 'ApiRenderer',
            'patched_class', 'defined_names', 'find_symbol', 'api_card', 'fence', 'plotly_div', 'convert_output',
            'folded', 'only_imports', 'convert_source', 'join_imports', 'convert_page', 'navigation', 'site_config',
-           'name_index', 'write_pages', 'copy_assets', 'cut_network', 'make_site', 'build', 'main']
+           'name_index', 'page_module', 'write_pages', 'copy_assets', 'cut_network', 'make_site', 'build', 'main']
 
 # %% ../nbs/96_docs.ipynb #9cb2f8b0
 import ast
@@ -403,14 +403,19 @@ def name_index(pages: list[Page]) -> dict[str, set]:
                 for n in defined_names(c["source"]): index.setdefault(n, set()).add(p.name)
     return index
 
+def page_module(page: Page):
+    "The module that a page exports, None for a page without. Raises ConfigError where it cannot be imported."
+    try: return importlib.import_module(page.module) if page.module else None
+    except Exception as e: raise ConfigError(f"{page.path} exports {page.module}, which does not import: {e}", "make export") from e
+
 def write_pages(root: Path, docs: Path) -> list[Page]:
     "All notebooks below `root` as Markdown in `docs`, with their figures."
     pages = read_pages(root)
     index = name_index(pages)
     for p in pages:
-        module = importlib.import_module(p.module) if p.module else None
+        module = page_module(p)
         (docs / p.name).parent.mkdir(exist_ok=True, parents=True)
-        (docs / p.name).write_text(convert_page(p, {k: v for k, v in index.items() if module is None or find_symbol(module, k) or p.name not in v}, module, docs), encoding="utf-8")
+        (docs / p.name).write_text(convert_page(p, index, module, docs), encoding="utf-8")
     return pages
 
 # %% ../nbs/96_docs.ipynb #99991349

@@ -6,7 +6,7 @@
 __all__ = ['DIRECTIVE', 'FLAGS', 'WIDGET', 'LONG', 'LINK', 'directives', 'has_code', 'reports_skip', 'Runner', 'machine_paths',
            'find_leak', 'strip_colours', 'run_notebook', 'write_clean', 'find_notebooks', 'count_line', 'run_all',
            'export_anew', 'compare_files', 'out_of_step', 'prefix_links', 'readme', 'install', 'wheel', 'last_error',
-           'test', 'step', 'write_readme', 'main']
+           'test', 'step', 'unnamed', 'write_readme', 'main']
 
 # %% ../nbs/95_notebooks.ipynb #ba154484
 import difflib
@@ -265,6 +265,11 @@ def step():
     sys.exit(bool(found))
 
 # %% ../nbs/95_notebooks.ipynb #9a74160b
+def unnamed(text: str, root: Path = Path("nbs")) -> list[str]:
+    "Notebooks that the README does not link to."
+    return sorted(p.as_posix() for p in find_notebooks(root) if p.name != "index.ipynb" and f"]({p.as_posix()})" not in text)
+
+# %% ../nbs/95_notebooks.ipynb #f4039fa5
 def write_readme(
     check: bool = False,  # compare only, write nothing
 ):
@@ -275,7 +280,9 @@ def write_readme(
     if not check:
         for n in old: Path(n).parent.mkdir(exist_ok=True, parents=True); Path(n).write_bytes(made[n])
     print(f"{'not in step with nbs/index.ipynb' if check else 'written'}: {', '.join(old)}" if old else "README in step with nbs/index.ipynb")
-    sys.exit(bool(check and old))
+    absent = unnamed(text)
+    if absent: print(f"the front page does not name {', '.join(absent)}: make readme")
+    sys.exit(bool(check and (old or absent)))
 
 # %% ../nbs/95_notebooks.ipynb #16cb823e
 def main(args=None):

@@ -104,7 +104,7 @@ def anneal_power(
     steps=2500,  # step from which the power is 1; 0: always 1
     slope=10,    # b, steepness at the start
 ):               # float in [0, 1]
-    "Power of the proposal weights at `step` (mip-NeRF 360, equation 18 of the supplement; NSC)."
+    "Power of the proposal weights at `step` (mip-NeRF 360, appendix on annealing; NSC)."
     x = 1. if step is None or steps <= 0 else min(max(step / steps, 0.), 1.)
     return slope * x / ((slope - 1) * x + 1)
 

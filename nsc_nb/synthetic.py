@@ -402,13 +402,13 @@ def house_gate(s, x0, x1, rng):
     b = s.box((x0, x1), (0, h), (-.25, 2), (.62, .58, .52), front=walls[0])
     wall = Place("facade", b, [s.tex[b][4], s.paint(walls[1])], [[x0, -h, -.3], [x1, 0, -.2]])
     s.box((x0 - .08, x1 + .08), (h, h + .3), (-.55, 2), (.45, .4, .36))
-    rail, gates, half = s.canvas(w - .8, .85, (.3, .3, .32)), [], (w - 1.1) / 2
+    rail, gates, half = s.canvas(w - .8, .85, (.3, .3, .32)), [], (w - .8) / 2
     for k in range(int(w / .3)): rail.rect(.3 * k, .08, .15, .7, (.62, .6, .55))
     for y in (3.25, 5.45): s.box((x0 + .4, x1 - .4), (y, y + .85), (-1.05, -.25), (.55, .52, .48), front=rail)
     for colour in (hue[0, 1], hue[1, 0] if np.abs(hue[1, 0] - hue[0, 1]).sum() > .6 else hue[1, 3]):
         g = planks(s.canvas(2 * half, 2.75, colour), rng); gates.append(g)
         for x in (0, half): g.rect(x + .15, .25, half - .3, .9, colour * .6).rect(x + .25, 1.4, half - .5, 1.1, colour * 1.25)
-    return [wall, panel(s, "gate", (x0 + .55, x1 - .55), (.12, 2.87), -.25, gates)]
+    return [wall, panel(s, "gate", (x0 + .4, x1 - .4), (.12, 2.87), -.25, gates)]
 
 # %% ../nbs/05_synthetic.ipynb #6799d342
 def house_mural(s, x0, x1, rng):
@@ -427,23 +427,23 @@ def house_bay(s, x0, x1, rng):
     s.box((x0 - .06, x1 + .06), (h, h + .25), (-.2, 2), (.4, .36, .34))
     x = x0 + rng.uniform(.3, w - 2.4)
     s.box((x, x + 2.1), (3.3, 6.4), (-.7, .1), colour * .9, front=front(s, 2.1, 3.1, np.minimum(colour * 1.15, .9), "plaster", rng.integers(1 << 30), .35, .35))
-    posters = [mural(s.canvas(w - .6, 2.4, 0), hue[i], int(rng.integers(3)), rng).rect(.15, 1.55, w - .9, .7, hue[i, 3])
-               .text(.3, 1.65, w - 1.2, .5, str(words[i]), ink_on(hue[i, 3], hue[i])) for i in range(2)]
-    return [panel(s, "poster", (x0 + .3, x1 - .3), (.5, 2.9), .1, posters)]
+    posters = [mural(s.canvas(w - .6, 2.65, 0), hue[i], int(rng.integers(3)), rng).rect(.15, 1.75, w - .9, .7, hue[i, 3])
+               .text(.3, 1.85, w - 1.2, .5, str(words[i]), ink_on(hue[i, 3], hue[i])) for i in range(2)]
+    return [panel(s, "poster", (x0 + .3, x1 - .3), (.45, 3.1), .1, posters)]
 
 # %% ../nbs/05_synthetic.ipynb #4f4c9e31
-WIDTH = 15.6     # metres of houses
+WIDTH = 15.2     # metres of houses
 
 def _furniture(s, edges, rng):
-    "Tree at one end of the row, advertising column on the other side, between two houses; a lamp and bollards."
+    "A tree between two houses, an advertising column between two others, a lamp, bollards."
     bark, leaf = s.canvas(1, 2.6, (.38, .3, .22)).grain(.2, .05, rng), s.canvas(6, 2, (.25, .42, .18)).grain(.3, .09, rng)
-    side = int(rng.choice([-1, 1])); x = side * (WIDTH / 2 - rng.uniform(.3, 1.))
+    side = int(rng.choice([-1, 1])); x = edges[2 + side] + rng.uniform(-.4, .4)
     s.post(x, -2.4, .17, (0, 2.9), bark)
     for dx, y, dz, r in ((0, 3.7, 0, .95), (-.6, 3.2, .2, .6), (.6, 3.3, -.2, .65)): s.ball(x + dx, y, -2.4 + dz, r, r * .85, r, leaf)
     lamp, column = rng.uniform(-1.5, 1.5), edges[2 - side] + rng.uniform(-.3, .3)
     s.post(lamp, -2.7, .08, (0, 4.3), (.2, .25, .24)); s.ball(lamp, 4.4, -2.7, .25, .22, .25, (.85, .82, .7))
-    s.post(column, -2.5, .5, (.12, 2.3), mural(s.canvas(3.4, 2.2, 0), PALETTES[rng.integers(6)], 2, rng).rect(0, 0, 3.4, .15, (.2, .3, .25)))
-    s.ball(column, 2.3, -2.5, .58, .3, .58, (.22, .36, .3))
+    s.post(column, -2.5, .45, (.12, 2.3), mural(s.canvas(2.8, 2.2, 0), PALETTES[rng.integers(6)], 2, rng).rect(0, 0, 2.8, .15, (.2, .3, .25)))
+    s.ball(column, 2.3, -2.5, .53, .3, .53, (.22, .36, .3))
     for b in np.arange(-7.5, 8, 2.5): s.post(b, -3.05, .1, (.1, .95), (.3, .3, .32))
 
 # %% ../nbs/05_synthetic.ipynb #b5a261ff
@@ -491,9 +491,9 @@ def draw_dates(n_photos,   # training photos
 # %% ../nbs/05_synthetic.ipynb #ca465f63
 def draw_cameras(n, height, width, rng):
     "n photographers opposite the front, as Cameras without times."
-    eye = np.stack([rng.uniform(-4, 4, n), -rng.uniform(1.5, 1.8, n), -rng.uniform(8.5, 14, n)], 1)
-    target = np.stack([rng.uniform(-1.3, 1.3, n), -rng.uniform(2.9, 3.6, n), np.zeros(n)], 1)
-    fov = np.clip(70 - (-eye[:, 2] - 8.5) * 13 / 5.5 + rng.uniform(-2, 2, n), 55, 70)
+    eye = np.stack([rng.uniform(-4, 4, n), -rng.uniform(1.5, 1.8, n), -rng.uniform(9, 14, n)], 1)
+    target = np.stack([rng.uniform(-1.1, 1.1, n), -rng.uniform(2.9, 3.6, n), np.zeros(n)], 1)
+    fov = np.clip(70 - (-eye[:, 2] - 9) * 2 + rng.uniform(-2, 2, n), 55, 70)
     roll = np.radians(rng.normal(0, 1.2, n).clip(-3, 3))
     return Cameras.cat([Cameras.look_at(e, t, (math.sin(r), -math.cos(r), 0), float(f), width, height) for e, t, r, f in zip(eye, target, roll, fov)])
 
