@@ -35,9 +35,9 @@ $(STAMP): $(PINS)
 env: $(STAMP)  ## the environment in .venv
 
 demo:  ## dated photos -> time-lapse; CAPTURE=folder for your own
-	@start=$$SECONDS; $(MAKE) --no-print-directory env; env=$$((SECONDS - start)); start=$$SECONDS; \
-	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-2} $(BIN)/nsc_nb demo $(if $(CAPTURE),--capture "$(CAPTURE)"); \
-	echo "environment $$env s, job $$((SECONDS - start)) s"
+	@start=$$SECONDS; $(MAKE) --no-print-directory env; echo $$((SECONDS - start)) > .venv/.seconds
+	@start=$$SECONDS; OMP_NUM_THREADS=$${OMP_NUM_THREADS:-2} $(BIN)/nsc_nb demo $(if $(CAPTURE),--capture "$(CAPTURE)"); \
+	echo "environment $$(cat .venv/.seconds) s, job $$((SECONDS - start)) s"
 
 test: env  ## clean, in step, README, site, every cell; ends with the count
 	@$(BIN)/python -m nsc_nb.notebooks step

@@ -84,13 +84,12 @@ def read_pages(root: Path = Path("nbs")) -> list[Page]:  # front page, tutorials
 # %% ../nbs/96_docs.ipynb #d691f291
 def notebook_map(root: Path = Path(".")) -> str:  # Markdown
     "All notebooks by floor, with their one-line summaries."
-    rows, last = ["| | notebook | what it is about |", "|---|---|---|"], None
+    lines, last = [], None
     for p in read_pages(root):
         if p.name == "index.md": continue
-        here = floor(p.path)
-        rows.append(f"| {f'**{here}**' if here != last else ''} | [{p.title}]({p.path.as_posix()}) | {p.lead} |")
-        last = here
-    return "\n".join(rows)
+        if floor(p.path) != last: last = floor(p.path); lines += ["", f"**{last}**", ""]
+        lines.append(f"- [{p.title}]({p.path.as_posix()}): {p.lead}")
+    return "\n".join(lines).strip()
 
 # %% ../nbs/96_docs.ipynb #7b429279
 def convert_div(m: re.Match) -> str:
@@ -362,7 +361,7 @@ def convert_page(page: Page, index: dict[str, set], module, out: Path) -> str:
         if {"hide", "default_exp"} & named.keys() or named.get("include", "").lower() == "false": continue
         if cell["cell_type"] == "markdown": parts.append(convert_prose(cell["source"], page, index))
         if cell["cell_type"] != "code": continue
-        parts.append(convert_source(cell["source"], named, module))
+        parts.append(link_names(convert_source(cell["source"], named, module), page, index, up))
         if "show_doc(" not in cell["source"]: parts += [convert_output(o, save) for o in cell.get("outputs", [])]
     text = join_imports("\n\n".join(p for p in parts if p))
     scripts = [f'<script defer src="{up}assets/{s}"></script>' for s in ("plotly.min.js", "plots.js")] if 'class="plotly-figure"' in text else []
@@ -411,11 +410,11 @@ def page_module(page: Page):
 def write_pages(root: Path, docs: Path) -> list[Page]:
     "All notebooks below `root` as Markdown in `docs`, with their figures."
     pages = read_pages(root)
-    index = name_index(pages)
+    modules = {p.name: page_module(p) for p in pages}
+    index = {n: {p for p in on if find_symbol(modules[p], n) is not None} for n, on in name_index(pages).items()}  # where there is a card
     for p in pages:
-        module = page_module(p)
         (docs / p.name).parent.mkdir(exist_ok=True, parents=True)
-        (docs / p.name).write_text(convert_page(p, index, module, docs), encoding="utf-8")
+        (docs / p.name).write_text(convert_page(p, index, modules[p.name], docs), encoding="utf-8")
     return pages
 
 # %% ../nbs/96_docs.ipynb #99991349

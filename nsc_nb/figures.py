@@ -263,7 +263,7 @@ def plot_history(
     keys = keys or sorted({k for r in records for k, v in r.items() if k not in ("step", phase) and number(v)})
     if not keys: raise DataError("no numbers in this log", mend="give records like dict(step=0, loss=1.0)")
     cols = min(len(keys), 4); fig, axes = _axes(-(-len(keys) // cols), cols, 2.4, 1.8)
-    borders = [b["step"] for a, b in zip(records, records[1:]) if a.get(phase) != b.get(phase)]
+    named = [r for r in records if phase in r]; borders = [b["step"] for a, b in zip(named, named[1:]) if a[phase] != b[phase]]
     for ax in axes.flat[len(keys):]: ax.axis("off")
     for ax, k in zip(axes.flat, keys):
         xy = [(r["step"], r[k]) for r in records if number(r.get(k))]

@@ -32,9 +32,10 @@ def detect_dialect(
 def angle_to_focal(
     angle,  # horizontal field of view, radians, between 0 and pi
     width,  # px
+    file=None,  # for messages
 ):          # -> focal length, px
-    "Focal length from the field of view."
-    if not 0 < angle < math.pi: raise DataError(f"a field of view of {angle!r} radians is impossible", mend="give `camera_angle_x` in radians, between 0 and 3.14")
+    "Focal length from the field of view. DataError for an angle that cannot be."
+    if not 0 < angle < math.pi: raise DataError(f"a field of view of {angle!r} radians is impossible", file, "give `camera_angle_x` in radians, between 0 and 3.14")
     return width / 2 / math.tan(angle / 2)
 
 def focal_to_angle(
@@ -68,8 +69,8 @@ def from_blender(
     for i, f in enumerate(_distinct([dict(f, file_path=_file_path(root, f.get("file_path"))) for f in doc["frames"]])):
         path = _inside(root, f["file_path"], f"frame {i}: `file_path`", file); w, h = _upright_size(path)
         angle = _number(f.get("camera_angle_x", doc.get("camera_angle_x")), f"frame {i}: `camera_angle_x`", file)
-        focal = angle_to_focal(angle, w); y = f.get("camera_angle_y", doc.get("camera_angle_y"))
-        frames.append(dict(f, fl_x=focal, fl_y=focal if y is None else angle_to_focal(_number(y, "`camera_angle_y`", file), h), cx=w / 2, cy=h / 2, w=w, h=h))
+        focal = angle_to_focal(angle, w, file); y = f.get("camera_angle_y", doc.get("camera_angle_y"))
+        frames.append(dict(f, fl_x=focal, fl_y=focal if y is None else angle_to_focal(_number(y, "`camera_angle_y`", file), h, file), cx=w / 2, cy=h / 2, w=w, h=h))
     return {k: v for k, v in dict(doc, frames=frames).items() if k not in ("camera_angle_x", "camera_angle_y")}
 
 # %% ../nbs/04_formats.ipynb #6a12b761
@@ -121,7 +122,7 @@ def _split_files(root):
     files = {k: root/f"transforms_{k}.json" for k in ("train", "val", "test") if (root/f"transforms_{k}.json").is_file()}
     if not files: return None, None
     docs = {k: read_document(f) for k, f in files.items()}; first = next(iter(docs.values()))
-    frames = [dict(f, split=k) if "/" in str(f.get("file_path")).removeprefix("./") else dict(f, split=k) for k, d in docs.items() for f in d["frames"]]
+    frames = [dict(f, split=k) for k, d in docs.items() for f in d["frames"]]
     angles = {k: d.get("camera_angle_x") for k, d in docs.items()}
     frames = [dict(f, camera_angle_x=angles[f["split"]]) if angles[f["split"]] is not None and len(set(angles.values())) > 1 else f for f in frames]
     return dict({k: v for k, v in first.items() if k != "frames"}, frames=frames), next(iter(files.values()))

@@ -94,7 +94,7 @@ def run_notebook(
     import nbformat
     path, start, error = Path(path).resolve(), time.time(), None
     nb = nbformat.read(path, 4)
-    runner = Runner(nb, skip, timeout=timeout, kernel_name="python3", record_timing=False, store_widget_state=False,
+    runner = Runner(nb, skip, timeout=timeout, kernel_name="python3", record_timing=False, store_widget_state=False, coalesce_streams=True,
                     extra_arguments=["--log-level=40"], resources={"metadata": {"path": str(path.parent)}})
     try: runner.execute()
     except Exception as e: error = strip_colours(str(e))[-3000:]  # a failed cell, or a kernel that died
@@ -114,7 +114,7 @@ def write_clean(nb, path: Path):
     nbdev_clean(str(path))
 
 # %% ../nbs/95_notebooks.ipynb #abfa6bb4
-LONG = ("93_", "22_", "24_", "17_", "21_", "23_", "92_", "11_", "90_", "91_")  # starts of names, slowest first
+LONG = ("93_", "22_", "24_", "05_", "17_", "21_", "23_", "92_", "11_", "90_", "91_")  # starts of names, slowest first
 
 def find_notebooks(root: Path = Path("nbs"), only: str = "") -> list[Path]:
     "Notebooks below `root` whose path holds `only`, longest first."

@@ -437,10 +437,10 @@ WIDTH = 15.2     # metres of houses
 def _furniture(s, edges, rng):
     "A tree between two houses, an advertising column between two others, a lamp, bollards."
     bark, leaf = s.canvas(1, 2.6, (.38, .3, .22)).grain(.2, .05, rng), s.canvas(6, 2, (.25, .42, .18)).grain(.3, .09, rng)
-    side = int(rng.choice([-1, 1])); x = edges[2 + side] + rng.uniform(-.4, .4)
+    side = int(rng.choice([-1, 1])); x = .78 * edges[2 + side] + rng.uniform(-.3, .3)      # .78: seen from the other pavement it stands before the joint
     s.post(x, -2.4, .17, (0, 2.9), bark)
     for dx, y, dz, r in ((0, 3.7, 0, .95), (-.6, 3.2, .2, .6), (.6, 3.3, -.2, .65)): s.ball(x + dx, y, -2.4 + dz, r, r * .85, r, leaf)
-    lamp, column = rng.uniform(-1.5, 1.5), edges[2 - side] + rng.uniform(-.3, .3)
+    lamp, column = rng.uniform(-1.5, 1.5), .78 * edges[2 - side] + rng.uniform(-.3, .3)
     s.post(lamp, -2.7, .08, (0, 4.3), (.2, .25, .24)); s.ball(lamp, 4.4, -2.7, .25, .22, .25, (.85, .82, .7))
     s.post(column, -2.5, .45, (.12, 2.3), mural(s.canvas(2.8, 2.2, 0), PALETTES[rng.integers(6)], 2, rng).rect(0, 0, 2.8, .15, (.2, .3, .25)))
     s.ball(column, 2.3, -2.5, .53, .3, .53, (.22, .36, .3))

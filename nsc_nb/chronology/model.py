@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from fastcore.basics import patch
 from torch import Tensor, nn
 from ..cameras import Rays
-from .config import ChronologyConfig, check_config
+from .config import ChronologyConfig, check_config, presets
+from .data import scene_box
 from ..encoders import Frequency, StepTime, time_encoder
 from ..fields import MLP, ProposalField, count_parameters, normalise, trunc_exp
 from ..hashgrid import HashGrid
@@ -96,7 +97,7 @@ class Gated(nn.Module):
 # %% ../../nbs/21_chronology.model.ipynb #b5906ca7
 class Chronology(Method):
     "Neural Scene Chronology (Lin et al., CVPR 2023) on hash grids."
-    name, config_class = "chronology", ChronologyConfig
+    name, config_class, presets = "chronology", ChronologyConfig, staticmethod(presets)
 
 @patch
 def describe(self: Chronology,
@@ -105,7 +106,7 @@ def describe(self: Chronology,
     "What to build for a capture. Raises DataError when it has no dates or no box."
     capture.require_times()
     photos = list(capture.splits.get("train") or capture.names)
-    return dict(photos=photos, aabb=[[float(v) for v in p] for p in capture.aabb], time_unit=capture.time_unit, time_range=[float(v) for v in capture.time_range])
+    return dict(photos=photos, aabb=scene_box(capture).tolist(), time_unit=capture.time_unit, time_range=[float(v) for v in capture.time_range])
 
 # %% ../../nbs/21_chronology.model.ipynb #2c4ea91a
 @patch
