@@ -37,7 +37,9 @@ def grid_levels(
     base=16,       # N_min, resolution of the first level
     finest=512,    # N_max, resolution of the last level
 ) -> list:         # of GridLevel, coarse to fine
-    "The levels of a hash grid (Müller et al. 2022, equations 2 and 3; sizes as in tiny-cuda-nn)."
+    "The levels of a hash grid (Müller et al. 2022, equations 2 and 3; sizes as in tiny-cuda-nn); `ConfigError` on wrong settings."
+    if n_dims not in (2, 3): raise ConfigError(f"a hash grid has 2 or 3 dimensions, not {n_dims}", "split the coordinates into planes or boxes")
+    if not 1 < base <= finest: raise ConfigError(f"levels grow from base {base} to finest {finest}", "choose 1 < base <= finest")
     growth, offset, levels = math.exp(math.log(finest / base) / max(n_levels - 1, 1)), 0, []
     for l in range(n_levels):
         scale = float(np.float32(base * growth**l - 1))  # float32 first: 31.000000000000007 must not become 32
@@ -140,13 +142,13 @@ _BATCH = 128  # points on the scratch pad
 def _locate(v, scale):
     "Cell and place in the cell of one coordinate; outside [0, 1] it is moved to the border."
     c = min(max(v, np.float32(0)), np.float32(1)) if v == v else np.float32(0)
-    p = c * scale + np.float32(.5)
+    p = c * scale + np.float32(.5)  # two roundings, no fused multiply-add, as in the other versions
     i = np.int32(p)
     return i, (p - np.float32(i)) if v == v else v
 
-# %% ../nbs/11_hashgrid.ipynb #ac7f123f
+# %% ../nbs/11_hashgrid.ipynb #48f0f0fe
 @njit(**_JIT)
-def _corners2(xt, p0, n, scale, res, size, dense, idx, wgt):
+def _corners2(xt, p0, n, F, scale, res, size, dense, idx, wgt):
     "Fill the scratch pad for points p0 … p0+n, two dimensions."
     one, mask, prime = np.float32(1), np.uint32(size - 1), np.uint32(2654435761)
     for i in range(n):
@@ -157,12 +159,13 @@ def _corners2(xt, p0, n, scale, res, size, dense, idx, wgt):
             wgt[k * _BATCH + i] = (fa if ka else one - fa) * (fb if kb else one - fb)
             if dense:
                 j = np.int32(a + ka + res * (b + kb))
-                idx[k * _BATCH + i] = j - size if j >= size else j
-            else: idx[k * _BATCH + i] = np.int32((np.uint32(a + ka) ^ np.uint32(np.uint32(b + kb) * prime)) & mask)
+                j = np.uint32(j - size if j >= size else j)
+            else: j = (np.uint32(a + ka) ^ np.uint32(np.uint32(b + kb) * prime)) & mask
+            idx[k * _BATCH + i] = np.uint32(j * F)
 
-# %% ../nbs/11_hashgrid.ipynb #48f0f0fe
+# %% ../nbs/11_hashgrid.ipynb #e7295a51
 @njit(**_JIT)
-def _corners3(xt, p0, n, scale, res, size, dense, idx, wgt):
+def _corners3(xt, p0, n, F, scale, res, size, dense, idx, wgt):
     "Fill the scratch pad for points p0 … p0+n, three dimensions."
     one, mask, prime1, prime2 = np.float32(1), np.uint32(size - 1), np.uint32(2654435761), np.uint32(805459861)
     for i in range(n):
@@ -174,9 +177,20 @@ def _corners3(xt, p0, n, scale, res, size, dense, idx, wgt):
             wgt[k * _BATCH + i] = (fa if ka else one - fa) * (fb if kb else one - fb) * (fc if kc else one - fc)
             if dense:
                 j = np.int32(a + ka + res * (b + kb + res * (c + kc)))
-                idx[k * _BATCH + i] = j - size if j >= size else j
-            else: idx[k * _BATCH + i] = np.int32((np.uint32(a + ka) ^ np.uint32(np.uint32(b + kb) * prime1)
-                                                 ^ np.uint32(np.uint32(c + kc) * prime2)) & mask)
+                j = np.uint32(j - size if j >= size else j)
+            else: j = (np.uint32(a + ka) ^ np.uint32(np.uint32(b + kb) * prime1) ^ np.uint32(np.uint32(c + kc) * prime2)) & mask
+            idx[k * _BATCH + i] = np.uint32(j * F)
+
+# %% ../nbs/11_hashgrid.ipynb #9b3f0455
+@njit(**_JIT)
+def _corners(xt, p0, n, F, scale, level, idx, wgt):
+    "Fill the scratch pad for points p0 … p0+n of one level (resolution, size, offset, dense)."
+    if len(xt) == 2: _corners2(xt, p0, n, F, scale, level[0], level[1], level[3] != 0, idx, wgt)
+    else: _corners3(xt, p0, n, F, scale, level[0], level[1], level[3] != 0, idx, wgt)
+
+def _geometry(levels):
+    "Levels as arrays for the kernels."
+    return np.array([l.scale for l in levels], np.float32), np.array([[l.resolution, l.size, l.offset, l.dense] for l in levels], np.int64)
 
 # %% ../nbs/11_hashgrid.ipynb #8d216a75
 @lru_cache(None)
@@ -187,19 +201,17 @@ def _forward_kernel(D, F, parallel):
     def forward(xt, table, scales, ints, out, parts):
         P = xt.shape[1]
         for t in prange(parts):
-            idx, wgt = np.empty(C * _BATCH, np.int32), np.empty(C * _BATCH, np.float32)
+            idx, wgt = np.empty(C * _BATCH, np.uint32), np.empty(C * _BATCH, np.float32)
             start, stop = P * t // parts, P * (t + 1) // parts
             for l in range(len(scales)):
-                res, size, offset, dense = ints[l]
-                tab = table[offset:offset + size]
+                tab = table[ints[l, 2]:ints[l, 2] + ints[l, 1]].reshape(-1)
                 for p0 in range(start, stop, _BATCH):
                     n = min(_BATCH, stop - p0)
-                    if D == 2: _corners2(xt, p0, n, scales[l], res, size, dense, idx, wgt)
-                    else: _corners3(xt, p0, n, scales[l], res, size, dense, idx, wgt)
+                    _corners(xt, p0, n, F, scales[l], ints[l], idx, wgt)
                     for i in range(n):
                         for f in range(F):
                             v = np.float32(0)
-                            for k in range(C): v += wgt[k * _BATCH + i] * tab[idx[k * _BATCH + i], f]
+                            for k in range(C): v += wgt[k * _BATCH + i] * tab[np.uint64(idx[k * _BATCH + i]) + np.uint64(f)]
                             out[p0 + i, l * F + f] = v
     return forward
 
@@ -212,21 +224,32 @@ def _backward_kernel(D, F, parallel):
     def backward(xt, grad, scales, ints, out, parts):
         P = xt.shape[1]
         for t in prange(parts):
-            idx, wgt = np.empty(C * _BATCH, np.int32), np.empty(C * _BATCH, np.float32)
+            idx, wgt = np.empty(C * _BATCH, np.uint32), np.empty(C * _BATCH, np.float32)
             for l in range(t, len(scales), parts):
-                res, size, offset, dense = ints[l]
-                tab = out[offset:offset + size]
+                tab = out[ints[l, 2]:ints[l, 2] + ints[l, 1]].reshape(-1)
                 tab[:] = 0
                 for p0 in range(0, P, _BATCH):
                     n = min(_BATCH, P - p0)
-                    if D == 2: _corners2(xt, p0, n, scales[l], res, size, dense, idx, wgt)
-                    else: _corners3(xt, p0, n, scales[l], res, size, dense, idx, wgt)
+                    _corners(xt, p0, n, F, scales[l], ints[l], idx, wgt)
                     for i in range(n):
-                        for k in range(C):
-                            for f in range(F): tab[idx[k * _BATCH + i], f] += wgt[k * _BATCH + i] * grad[p0 + i, l * F + f]
+                        for f in range(F):
+                            g = grad[p0 + i, l * F + f]
+                            for k in range(C): tab[np.uint64(idx[k * _BATCH + i]) + np.uint64(f)] += wgt[k * _BATCH + i] * g
     return backward
 
 # %% ../nbs/11_hashgrid.ipynb #49fdec2f
+@njit(inline="always")
+def _slope(xt, p, d, k, scale):
+    "Derivative of the weight of corner k by coordinate d; 0 outside the unit cube."
+    w = scale if k >> d & 1 else -scale
+    if not (xt[d, p] >= 0 and xt[d, p] <= 1): w = np.float32(0)
+    for e in range(len(xt)):
+        if e != d:
+            frac = _locate(xt[e, p], scale)[1]
+            w *= frac if k >> e & 1 else np.float32(1) - frac
+    return w
+
+# %% ../nbs/11_hashgrid.ipynb #381c94d6
 @lru_cache(None)
 def _points_kernel(D, F, parallel):
     "Compiled gradient of the points for D dimensions and F features."
@@ -235,26 +258,18 @@ def _points_kernel(D, F, parallel):
     def points(xt, table, grad, scales, ints, out, parts):
         P = xt.shape[1]
         for t in prange(parts):
-            idx, wgt = np.empty(C * _BATCH, np.int32), np.empty(C * _BATCH, np.float32)
+            idx, wgt = np.empty(C * _BATCH, np.uint32), np.empty(C * _BATCH, np.float32)
+            start, stop = P * t // parts, P * (t + 1) // parts
             for l in range(len(scales)):
-                res, size, offset, dense = ints[l]
-                tab, scale = table[offset:offset + size], scales[l]
-                for p0 in range(P * t // parts, P * (t + 1) // parts, _BATCH):
-                    n = min(_BATCH, P * (t + 1) // parts - p0)
-                    if D == 2: _corners2(xt, p0, n, scale, res, size, dense, idx, wgt)
-                    else: _corners3(xt, p0, n, scale, res, size, dense, idx, wgt)
+                tab = table[ints[l, 2]:ints[l, 2] + ints[l, 1]].reshape(-1)
+                for p0 in range(start, stop, _BATCH):
+                    n = min(_BATCH, stop - p0)
+                    _corners(xt, p0, n, F, scales[l], ints[l], idx, wgt)
                     for i in range(n):
                         for k in range(C):
                             dot = np.float32(0)
-                            for f in range(F): dot += tab[idx[k * _BATCH + i], f] * grad[p0 + i, l * F + f]
-                            for d in range(D):
-                                if not (xt[d, p0 + i] >= 0 and xt[d, p0 + i] <= 1): continue
-                                w = scale if k >> d & 1 else -scale
-                                for e in range(D):
-                                    if e != d:
-                                        fr = _locate(xt[e, p0 + i], scale)[1]
-                                        w *= fr if k >> e & 1 else np.float32(1) - fr
-                                out[p0 + i, d] += w * dot
+                            for f in range(F): dot += tab[np.uint64(idx[k * _BATCH + i]) + np.uint64(f)] * grad[p0 + i, l * F + f]
+                            for d in range(D): out[p0 + i, d] += _slope(xt, p0 + i, d, k, scales[l]) * dot
     return points
 
 # %% ../nbs/11_hashgrid.ipynb #35d2736d
@@ -275,31 +290,29 @@ class _NumbaEncode(torch.autograd.Function):
     "Hash-grid features by the numba kernels; first derivatives only."
     @staticmethod
     def forward(ctx, x, table, levels):
-        scales = np.array([l.scale for l in levels], np.float32)
-        ints = np.array([[l.resolution, l.size, l.offset, l.dense] for l in levels], np.int64)
-        (P, D), F = x.shape, table.shape[1]
-        xt, tab = x.detach().float().t().contiguous(), table.detach().contiguous()
-        out = torch.empty(P, len(levels) * F)
-        _launch(_forward_kernel, D, F, xt.numpy(), tab.numpy(), scales, ints, out.numpy())
-        ctx.save_for_backward(xt, tab); ctx.grid = scales, ints
+        ctx.geometry = _geometry(levels)
+        xt, tab = x.detach().t().contiguous(), table.detach().contiguous()  # (D,P), (entries,F)
+        out = torch.empty(len(x), len(levels) * tab.shape[1])               # (P,L*F)
+        _launch(_forward_kernel, len(xt), tab.shape[1], xt.numpy(), tab.numpy(), *ctx.geometry, out.numpy())
+        ctx.save_for_backward(xt, tab)
         return out
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad):
-        (xt, tab), (scales, ints) = ctx.saved_tensors, ctx.grid
-        D, F, grad, dx, dt = len(xt), tab.shape[1], grad.contiguous(), None, None
+        (xt, tab), dx, dt, grad = ctx.saved_tensors, None, None, grad.contiguous()
+        D, F = len(xt), tab.shape[1]
         if ctx.needs_input_grad[0]:
-            dx = torch.zeros(xt.shape[1], D)
-            _launch(_points_kernel, D, F, xt.numpy(), tab.numpy(), grad.numpy(), scales, ints, dx.numpy())
+            dx = torch.zeros(xt.shape[1], D)  # (P,D)
+            _launch(_points_kernel, D, F, xt.numpy(), tab.numpy(), grad.numpy(), *ctx.geometry, dx.numpy())
         if ctx.needs_input_grad[1]:
-            dt = torch.empty_like(tab)  # the kernel fills it with zeros itself
-            _launch(_backward_kernel, D, F, xt.numpy(), grad.numpy(), scales, ints, dt.numpy())
+            dt = torch.empty_like(tab)        # (entries,F), the kernel sets it to zero itself
+            _launch(_backward_kernel, D, F, xt.numpy(), grad.numpy(), *ctx.geometry, dt.numpy())
         return dx, dt, None
 
 # %% ../nbs/11_hashgrid.ipynb #a17ae9d6
 def encode_numba(
-    x,       # (P, D) points in [0, 1], on the CPU
+    x,       # (P, D) float32 points in [0, 1], on the CPU
     table,   # (entries, F) float32 features of all levels
     levels,  # list of GridLevel
 ):           # (P, L*F) level-major

@@ -91,7 +91,7 @@ def _sfm(folder, single, seed, features):
     mode = pycolmap.CameraMode.SINGLE if single else pycolmap.CameraMode.PER_IMAGE
     pycolmap.extract_features(db, images, camera_mode=mode, reader_options=reader, extraction_options=extraction, device=pycolmap.Device.cpu)
     matching, geometry = pycolmap.FeatureMatchingOptions(), pycolmap.TwoViewGeometryOptions(); geometry.ransac.random_seed = mapping.random_seed = seed
-    mapping.num_threads = matching.num_threads = 1                                                 # with more, two runs differ
+    mapping.num_threads = 1  # with more, two runs differ
     pycolmap.match_exhaustive(db, matching_options=matching, verification_options=geometry, device=pycolmap.Device.cpu)
     models = sorted(pycolmap.incremental_mapping(db, images, folder/"sparse", options=mapping).values(), key=lambda r: -r.num_reg_images())
     result = dict(models=[sorted(im.name for im in r.images.values() if im.has_pose) for r in models], photos={})
