@@ -119,7 +119,7 @@ MODELS = dict(SIMPLE_PINHOLE=(), PINHOLE=(), SIMPLE_RADIAL=("k1",), RADIAL=("k1"
 def _lens(get, where, file):
     "Distortion (k1, k2, p1, p2) from `get(key)`; DataError for a model that does not fit into them."
     model = get("camera_model") or "OPENCV"
-    if model not in MODELS: raise DataError(f"{where}: camera model `{model}` is not supported", file, f"undistort the photos, or use one of {', '.join(MODELS)}")
+    if not isinstance(model, str) or model not in MODELS: raise DataError(f"{where}: camera model `{model}` is not supported", file, f"undistort the photos, or use one of {', '.join(MODELS)}")
     k = [_number(get(c) or 0, f"{where}: `{c}`", file) for c in ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")]
     if any(k[4:]): raise DataError(f"{where}: distortion beyond k1, k2, p1, p2 is not supported", file, "undistort the photos")
     allowed = MODELS[model]
@@ -310,7 +310,10 @@ def read_document(
     file,       # transforms.json, of any dialect
 ) -> dict:      # its JSON, with a non-empty list `frames` of objects
     "The JSON of a transforms file. DataError when it is no such file."
-    doc = read_json(file)
+    return _checked(read_json(file), file)
+
+def _checked(doc, file):
+    "A document that has a non-empty list `frames` of objects."
     if not isinstance(doc, dict): raise DataError(f"holds a {type(doc).__name__}, not a JSON object", file, "it must start with `{` and have a list `frames`")
     if not isinstance(doc.get("frames"), list) or not all(isinstance(f, dict) for f in doc["frames"]): raise DataError("has no list `frames` of JSON objects", file, "add one entry per photo")
     if not doc["frames"]: raise DataError("`frames` is empty", file, "add one entry per photo")
@@ -418,7 +421,7 @@ def _read_splits(doc, names, file):
         given = {k: doc.get(f"{k}_filenames") for k in ("train", "val", "test")}
         splits = {k: [str(v).rsplit("/", 1)[-1] for v in vs] for k, vs in given.items() if isinstance(vs, list)}
         if "train" not in splits: splits["train"] = [n for n in names if not any(n in v for v in splits.values())]
-    if not isinstance(splits, dict) or not all(isinstance(v, list) for v in splits.values()): raise DataError("`splits` must map names to lists of photos", file, 'write {"train": […], "test": […]}')
+    if not isinstance(splits, dict) or not all(isinstance(v, list) and all(isinstance(n, str) for n in v) for v in splits.values()): raise DataError("`splits` must map names to lists of photos", file, 'write {"train": […], "test": […]}')
     known, seen = set(names), {}
     for k, vs in splits.items():
         for v in vs:
@@ -431,10 +434,10 @@ def _read_splits(doc, names, file):
 def _box(aabb, file):
     "The file's `aabb`, checked, or None."
     if aabb is None: return None
-    try: b = np.array(aabb, float)
-    except (TypeError, ValueError): b = np.zeros(0)
-    if b.shape != (2, 3) or not np.isfinite(b).all() or not (b[1] > b[0]).all(): raise DataError("`aabb` must be two corners [[x, y, z], [x, y, z]], the smaller first", file, "correct the corners, or remove the box")
-    return b.tolist()
+    try: b = np.array(aabb)
+    except ValueError: b = np.zeros(0)
+    if b.shape != (2, 3) or b.dtype.kind not in "iuf" or not np.isfinite(b).all() or not (b[1] > b[0]).all(): raise DataError("`aabb` must be two corners [[x, y, z], [x, y, z]], the smaller first", file, "correct the corners, or remove the box")
+    return b.astype(float).tolist()
 
 def _vocabulary(doc, file):
     "The file's `vocabulary`, checked: label name -> number 0..255."
@@ -464,7 +467,7 @@ def load(cls:Capture,
 ):              # -> Capture
     "Read a capture; photos are opened only for their size. DataError names file and mend."
     root = Path(folder); file = file or root/"transforms.json"
-    doc = _open_file(root) if doc is None else doc
+    doc = _open_file(root) if doc is None else _checked(doc, file)
     rows = [_read_frame(root, doc, i, file) for i in range(len(doc["frames"]))]
     names = [r["name"] for r in rows]; _check_names(names, file)
     raw, unit, span = _read_times(doc, file)

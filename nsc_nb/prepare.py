@@ -70,7 +70,7 @@ def photo_dates(
     column=None,  # column of timestamps.csv
 ):                # -> {name: days or None}, text: where the dates come from
     "Dates of photos from table, file names or EXIF. DataError for a date that does not exist."
-    table = next((f for f in (d/"timestamps.csv" for d in (paths[0].parent, paths[0].parent.parent)) if f.is_file()), None)
+    table = next((f for f in (d/"timestamps.csv" for d in (paths[0].parent, *([paths[0].parent.parent] if paths[0].parent.name == "images" else []))) if f.is_file()), None)
     if table: known, c = csv_dates(table, column); return {p.name: known.get(p.name) for p in paths}, f"timestamps.csv, column `{c}`"
     named = [p.name[:4].isdigit() and p.name[4:5] == "-" and "_" in p.name or p.name.startswith("none_") for p in paths]
     if any(named): return {p.name: (to_days(d) if n and (d := parse_date(p.name)) else None) for p, n in zip(paths, named)}, "file names"
@@ -91,7 +91,7 @@ def _sfm(folder, single, seed, features):
     mode = pycolmap.CameraMode.SINGLE if single else pycolmap.CameraMode.PER_IMAGE
     pycolmap.extract_features(db, images, camera_mode=mode, reader_options=reader, extraction_options=extraction, device=pycolmap.Device.cpu)
     matching, geometry = pycolmap.FeatureMatchingOptions(), pycolmap.TwoViewGeometryOptions(); geometry.ransac.random_seed = mapping.random_seed = seed
-    mapping.num_threads = 1  # with more, two runs differ
+    mapping.num_threads = 1                                                                        # with more, two runs differ
     pycolmap.match_exhaustive(db, matching_options=matching, verification_options=geometry, device=pycolmap.Device.cpu)
     models = sorted(pycolmap.incremental_mapping(db, images, folder/"sparse", options=mapping).values(), key=lambda r: -r.num_reg_images())
     result = dict(models=[sorted(im.name for im in r.images.values() if im.has_pose) for r in models], photos={})
