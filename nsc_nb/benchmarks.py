@@ -31,7 +31,7 @@ class _Bare(ast.NodeTransformer):
         if isinstance(node, ast.ImportFrom) and node.level: node.module, node.level = "nsc_nb" + (f".{node.module}" if node.module else ""), 0
         return node
 
-
+# %% ../nbs/93_benchmarks.ipynb #5ced5c57
 def code_hash(
     source: str, # Python
 ) -> str:        # 16 hex digits
@@ -57,7 +57,7 @@ def machine() -> dict: # processor, cores, memory_gb, gpu, torch, python, system
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return dict(processor=model, cores=cores, gpu=torch.cuda.get_device_name(0) if torch.cuda.is_available() else None, torch=torch.__version__, python=platform.python_version(), system=platform.system())
 
-
+# %% ../nbs/93_benchmarks.ipynb #6b2d3adf
 def commit() -> str: # short hash, `+` behind it when files differ from it; `unknown` outside git
     "The commit of the code that runs."
     where = Path(find_spec("nsc_nb").origin).parent
@@ -89,12 +89,14 @@ def results_folder() -> Path: # exists or not
     project = next((p for p in (here, *here.parents) if (p/"settings.ini").exists() and (p/"nbs").is_dir()), None)
     return (project/"nbs" if project else here)/"results"
 
+# %% ../nbs/93_benchmarks.ipynb #cf5f65a0
 def save_result(
     result: Result,
 ) -> Path: # the file
     "Write a result, whole or not at all."
     return write_json(asdict(result), results_folder()/f"{result.name}.json")
 
+# %% ../nbs/93_benchmarks.ipynb #994aed11
 def load_result(
     name: str,       # of a benchmark
 ) -> Result | None:  # None when there is none yet
@@ -116,7 +118,7 @@ class Work:
         if key not in self.kept: self.kept[key] = make()
         return self.kept[key]
 
-
+# %% ../nbs/93_benchmarks.ipynb #0b5d8632
 @dataclass
 class Benchmark:
     "A registered benchmark."
@@ -126,7 +128,7 @@ class Benchmark:
     seeds: list
     helpers: tuple  # functions of this page it depends on
 
-
+# %% ../nbs/93_benchmarks.ipynb #a7dc06ab
 BENCHMARKS: dict[str, Benchmark] = {}
 
 def benchmark(
@@ -139,7 +141,7 @@ def benchmark(
     def add(f): BENCHMARKS[name] = Benchmark(name, f, list(modules), list(seeds), (f, *helpers)); return f
     return add
 
-# %% ../nbs/93_benchmarks.ipynb #cb895eac
+# %% ../nbs/93_benchmarks.ipynb #606de69f
 def current_hash(
     name: str, # of a benchmark
 ) -> str:
@@ -148,6 +150,7 @@ def current_hash(
     b = BENCHMARKS[name]
     return dependency_hash(b.modules, [getattr(f, "__wrapped__", f) for f in b.helpers])
 
+# %% ../nbs/93_benchmarks.ipynb #400d9369
 def is_stale(
     name: str, # of a benchmark
 ) -> bool:
@@ -228,8 +231,11 @@ def change_widths(
 
 # %% ../nbs/93_benchmarks.ipynb #84ca8717
 VARIANTS = {"as it is": {}, "without light": dict(light_dim=0), "plain time": dict(time="plain")}
+
+# %% ../nbs/93_benchmarks.ipynb #3a1ea9a6
 CHRONOLOGY = ["nsc_nb.chronology." + m for m in ("config", "data", "model", "training", "rendering", "evaluation")] + ["nsc_nb." + m for m in ("cameras", "datasets", "encoders", "fields", "hashgrid", "metrics", "renderers.volume", "sampling", "synthetic", "training")]
 
+# %% ../nbs/93_benchmarks.ipynb #8f8ad533
 @benchmark("chronology_quality", CHRONOLOGY, seeds=[0], helpers=(chronology_run, best_camera, change_widths))
 def chronology_quality(work, tiny):
     "Held-out quality, training time and sharpness of changes, for each variant."
@@ -251,8 +257,8 @@ def chronology_changes(work, tiny):
         method, capture, seconds = chronology_run(work, tiny, seed)
         found, truth = method.change_dates(capture), capture.extra["changes"]
         match = match_changes(found, [c["t"] for c in truth], capture.cameras.time[[capture.index(n) for n in method.photos]])
-        days = capture.time_range[1] - capture.time_range[0]; when = lambda t: None if t is None else str(capture.from_unit(t))
-        rows = [dict(place=c["place"], date=c["date"], found=when(r["found"]), gap_days=round(r["gap"] * days, 1), hit=r["hit"]) for c, r in zip(sorted(truth, key=lambda c: c["t"]), match["rows"])]
+        days, hits = capture.time_range[1] - capture.time_range[0], {t: f for f, t in match["pairs"]}; when = lambda t: None if t is None else str(capture.from_unit(t))
+        rows = [dict(place=c["place"], date=c["date"], found=when(hits.get(c["t"])), gap_days=round(g * days, 1), hit=c["t"] in hits) for c, g in zip(truth, match["gaps"])]
         out[f"seed {seed}"] = dict(recall=match["recall"], precision=match["precision"], rows=rows, found=[dict(date=f["date"], strength=round(f["strength"], 4)) for f in found],
                                    mean=method.evaluate(capture)["mean"], training_seconds=round(seconds, 1))
     return out
@@ -264,7 +270,7 @@ def _timed(f):
     got = f()
     return (time.perf_counter() - wall, time.process_time() - cpu), got
 
-
+# %% ../nbs/93_benchmarks.ipynb #d1b07ed2
 def grid_turn(
     grid,  # HashGrid
     x,     # (P, 3) points
@@ -306,7 +312,7 @@ def heading(
     m = r.machine
     return f"`{name}`{' **(old: the code has changed since)**' if is_stale(name) else ''}: {r.date}, commit {r.commit}, seeds {', '.join(map(str, r.seeds))}, {m['processor']}, {m['cores']} cores, {m['gpu'] or 'no GPU'}, torch {m['torch']}, {r.seconds / 60:.1f} min"
 
-
+# %% ../nbs/93_benchmarks.ipynb #cc68030f
 def table(
     columns: list[str],
     rows: list[list], # of the same length
@@ -324,12 +330,14 @@ def report(
     r = load_result(name)
     return heading(name) + ("" if r is None else "\n\n" + table(*rows(r.value)))
 
+# %% ../nbs/93_benchmarks.ipynb #6cb32b80
 def quality_rows(value):
     "Columns and rows of chronology_quality."
     worst = lambda v: min(p["psnr"] for p in v["photos"].values())
     wide = lambda v: float(np.median([w["days"] for w in v["widths"] if w["days"] is not None] or [np.nan])) if v["widths"] else None
     return ["variant", "PSNR, dB", "SSIM", "worst photo, dB", "training, s", "median width of a change, days"], [[k, v["mean"]["psnr"], v["mean"]["ssim"], worst(v), v["training_seconds"], wide(v)] for k, v in value.items()]
 
+# %% ../nbs/93_benchmarks.ipynb #035e8101
 def width_rows(value):
     "Columns and rows of the widths, change by change."
     step, plain = value["as it is"]["widths"], value["plain time"]["widths"]
@@ -340,10 +348,12 @@ def change_rows(value):
     "Columns and rows of chronology_changes, a row per change."
     return ["scene", "place", "true date", "found", "photo gap, days", "within"], [[s, r["place"], r["date"], r["found"], r["gap_days"], "yes" if r["hit"] else "no"] for s, v in value.items() for r in v["rows"]]
 
+# %% ../nbs/93_benchmarks.ipynb #b7aeb1fa
 def seed_rows(value):
     "Columns and rows of chronology_changes, a row per scene."
     return ["scene", "recall", "precision", "PSNR, dB", "training, s"], [[k, v["recall"], v["precision"], v["mean"]["psnr"], v["training_seconds"]] for k, v in value.items()]
 
+# %% ../nbs/93_benchmarks.ipynb #f1079b26
 def speed_rows(value):
     "Columns and rows of hashgrid_speed."
     return ["time", "numba, ms", "torch, ms", "ratio"], [[k, value[f"{k}_ms"]["numba"], value[f"{k}_ms"]["torch"], value["ratio"][k]] for k in ("wall", "cpu")]

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PACKAGES', 'PROBES', 'Run', 'Folder', 'Name', 'C', 'TYRO', 'COMMANDS', 'open_capture', 'remember', 'recall',
-           'settings', 'train_capture', 'Scores', 'scores', 'evaluate_run', 'choose_cameras', 'np_round', 'rendered',
+           'settings', 'train_capture', 'choose_protocol', 'evaluate_run', 'choose_cameras', 'np_round', 'rendered',
            'write_frames', 'stamps_of', 'render_run', 'method_info', 'show', 'probe', 'doctor', 'part', 'demo_capture',
            'pick_lights', 'demo_changes', 'demo_films', 'demo_figure', 'demo', 'tell_demo', 'Train', 'layers',
            'parse_train', 'default_run', 'Evaluate', 'Render', 'Info', 'Inspect', 'Doctor', 'Demo', 'Prepare', 'Bench',
@@ -93,35 +93,36 @@ def train_capture(
     return train(learner, run, resume=True, progress=progress, save_every=save_every)
 
 # %% ../nbs/91_cli.ipynb #4917198a
-class Scores(dict):
-    "Metrics by name, `(pred, truth, mask) -> float`; calling it gives all of them."
-    name = "all pixels that the photo's mask allows"
-    def __call__(self, pred, truth, mask=None): return {k: float(f(pred, truth, mask)) for k, f in self.items()}
-
-def scores() -> Scores:
-    "PSNR, SSIM, and ST-LPIPS where its weights are installed."
-    from nsc_nb.metrics import METRICS, stlpips_file
-    try: learned = ["st_lpips_vgg"] if stlpips_file("vgg") else []
-    except DataError: learned = []
-    return Scores({k: METRICS[k] for k in ("psnr", "ssim", *learned)})
+def choose_protocol(
+    method,     # Method
+    name=None,  # of a protocol; None: the method's own, with ST-LPIPS where it is installed
+):              # -> Protocol
+    "The protocol of an evaluation. Raises ConfigError for an unknown name."
+    import inspect
+    from nsc_nb.metrics import PROTOCOLS, protocol, stlpips_file
+    if name is not None: return protocol(name)
+    own = inspect.signature(method.evaluate).parameters["protocol"].default or "full"
+    try: learned = f"{own}-learned" if f"{own}-learned" in PROTOCOLS and stlpips_file("vgg") else own
+    except DataError: learned = own
+    return protocol(learned)
 
 # %% ../nbs/91_cli.ipynb #bf09326b
 def evaluate_run(
     run,            # run folder
     capture=None,   # Capture or folder; None: the one it was trained on
     split="test",   # which photos
-    metrics=None,   # {name: f(pred, truth, mask)}; None: `scores()`
-) -> dict:          # protocol, split, mean, photos, method, steps
-    "Score a run on a split, and write RUN/metrics.json. Raises DataError."
+    protocol=None,  # see `choose_protocol`
+) -> dict:          # method, steps, capture, protocol, split, mean, photos
+    "Score a run on a split, and write RUN/metrics.json. Raises DataError, ConfigError."
     from nsc_nb.training import checkpoint_steps
     method = load_run(run)
     if capture is None:
-        capture = Path(run)/read_json(Path(run)/"capture.json")["capture"]
+        capture = Path(os.path.normpath(Path(run)/read_json(Path(run)/"capture.json")["capture"]))
         if not capture.is_dir(): raise DataError("the photos that this run was trained on are no longer there", capture, "name them with --capture")
-    if not hasattr(capture, "cameras"): capture = open_capture(os.path.normpath(capture))
+    if not hasattr(capture, "cameras"): capture = open_capture(capture)
     if not capture.splits.get(split):
         raise DataError(f"split `{split}` has no photo", capture.root, "choose one of " + ", ".join(k for k, v in capture.splits.items() if v) + " with --split, or hold photos out in transforms.json")
-    result = method.evaluate(capture, scores() if metrics is None else metrics, split)
+    result = method.evaluate(capture, choose_protocol(method, protocol), split)
     result = dict(method=method.name, steps=checkpoint_steps(run)[-1], capture=capture.root.name, **result)
     write_json(result, Path(run)/"metrics.json")
     return result
@@ -188,7 +189,7 @@ def write_frames(
     for n, frame in enumerate(frames):
         for k in (k for k in maps if k in frame):
             files.setdefault(k, []).append(file := out/k/f"{n:04d}.png"); file.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(colour_depth(frame[k]) if frame[k].ndim == 2 else to_uint8(frame[k])).save(file)
+            Image.fromarray(colour_depth(frame[k]) if k == "depth" else to_uint8(frame[k])).save(file)
     if not files: raise ConfigError(f"nothing to write: no map is called {' or '.join(maps)}", "name others with --maps")
     for k, v in files.items():
         for old in set((out/k).glob("*.png")) - set(v): old.unlink()     # of a longer film that was here before
@@ -251,7 +252,7 @@ def show(
         if isinstance(v, dict) and v and sum(len(str(x)) for x in v.values()) > 60: print(f"{indent}{k}:"); show(v, indent=indent + "  ")
         elif isinstance(v, dict): print(f"{indent}{k}: " + ", ".join(f"{a} {b:,}" if isinstance(b, int) else f"{a} {b}" for a, b in v.items()))
         elif isinstance(v, list) and any(isinstance(x, str) and len(x) > 40 for x in v): print(f"{indent}{k}:", *[f"{indent}  - {x}" for x in v], sep="\n")
-        else: print(f"{indent}{k}: {', '.join(map(str, v)) if isinstance(v, (list, tuple)) else v if v is not None else '-'}")
+        else: print(f"{indent}{k}: {', '.join(map(str, v)) or 'none' if isinstance(v, (list, tuple)) else v if v is not None else '-'}")
 
 # %% ../nbs/91_cli.ipynb #e8a9209d
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "numba", "triton", "nerfacc", "easypytorch3d", "tinycudann", "diffusers", "accelerate", "pycolmap", "lpips", "stlpips-pytorch", "opencv-python-headless", "imageio", "av", "scikit-image",
@@ -372,7 +373,9 @@ def demo_capture(
     capture = Path(capture)
     if not (capture/"transforms.json").exists():
         from nsc_nb.prepare import prepare_photos
-        prepare_photos(capture, out/"capture"); capture = out/"capture"
+        note, source = out/"source.json", dict(photos=str(capture.resolve()))
+        if not ((out/"capture/transforms.json").exists() and note.exists() and read_json(note) == source): prepare_photos(capture, out/"capture"); write_json(source, note)
+        capture = out/"capture"
     c = open_capture(capture)
     return c.with_splits(every_kth(c.names, 10)) if not c.splits.get("test") and len(c) >= 20 else c
 
@@ -390,14 +393,17 @@ def pick_lights(
 def demo_changes(
     method,  # trained, with `change_dates`
     capture, # its Capture
-) -> dict:   # found, and truth, recall, precision, rows where the truth is known
+) -> dict:   # found; and recall, precision and a row a true change, where the truth is known
     "Dates at which the place changed."
     from nsc_nb.chronology.evaluation import match_changes
     if not hasattr(method, "change_dates"): return dict(found=[])
     found, truth = method.change_dates(capture), capture.extra.get("changes")
     if not truth: return dict(found=found)
     seen = capture.cameras.time[[capture.index(n) for n in method.photos]]
-    return dict(found=found, truth=[dict(date=c["date"], t=c["t"], place=c["place"]) for c in truth], **match_changes(found, [c["t"] for c in truth], seen))
+    match = match_changes(found, [c["t"] for c in truth], seen); hits = {t: f for f, t in match["pairs"]}
+    when = lambda t: None if t is None else str(capture.from_unit(t))
+    rows = [dict(place=c["place"], date=c["date"], found=when(hits.get(c["t"])), gap_days=round(g * (capture.time_range[1] - capture.time_range[0]), 1)) for c, g in zip(truth, match["gaps"])]
+    return dict(found=found, recall=match["recall"], precision=match["precision"], rows=rows)
 
 # %% ../nbs/91_cli.ipynb #ed97801c
 def demo_films(
@@ -445,6 +451,7 @@ def demo(
     config, _ = settings("chronology", preset)
     if (run/"config.json").exists() and read_json(run/"config.json")["config"] != to_dict(config): raise ConfigError(f"{out} holds a demo with other settings", "name another folder with --out, or remove this one")
     with part(seconds, "photos"): photos = demo_capture(capture, out)
+    if (run/"cameras.json").exists() and recall(run)["cameras"].name != photos.names: raise ConfigError(f"{out} holds a demo of other photos", "name another folder with --out, or remove this one")
     with part(seconds, "train"): summary = train_capture("chronology", photos, run, config, preset, resume=True, progress=progress)
     if summary["stopped"] != "done": raise KeyboardInterrupt
     with part(seconds, "evaluate"): result = evaluate_run(run, photos) if photos.splits.get("test") else None
@@ -465,8 +472,8 @@ def tell_demo(
 ):
     "Print what a demo found and where it is."
     e, c = report["evaluation"], report["changes"]
-    if e: print("held-out photos: " + ", ".join(f"{k} {v:.2f}" for k, v in e["mean"].items()) + f"  ({e['protocol']})")
-    print("changes found: " + (", ".join(f["date"] or f"{f['t']:.3f}" for f in c["found"]) or "none") + (f"  ({sum(r['hit'] for r in c['rows'])} of {len(c['rows'])} true ones: {', '.join(t['date'] for t in c['truth'])})" if "rows" in c else ""))
+    if e: print("held-out photos: " + ", ".join(f"{k} {v:.2f}" for k, v in e["mean"].items()) + f"  (protocol {e['protocol']})")
+    print("changes found: " + (", ".join(f["date"] or f"{f['t']:.3f}" for f in c["found"]) or "none") + (f"  ({sum(r['found'] is not None for r in c['rows'])} of the {len(c['rows'])} true ones: {', '.join(r['date'] for r in c['rows'])})" if "rows" in c else ""))
     print(f"{report['seconds']['all']:.0f} s in all, peak memory {report['peak_memory_mb']:,} MB")
     for f in (*report["written"], "metrics.json"): print(f"  {Path(out)/f}")
 
@@ -553,9 +560,10 @@ class Evaluate:
     run: Run                         # run folder
     capture: Optional[Path] = None   # photos to score on; default: those it was trained on
     split: str = "test"              # which of them
+    protocol: Optional[str] = None   # how to score; default: the method's own, with ST-LPIPS where it is installed
     json: bool = False               # print one JSON object and nothing else
     def __call__(self):
-        result = evaluate_run(self.run, self.capture, self.split)
+        result = evaluate_run(self.run, self.capture, self.split, self.protocol)
         if self.json: show(result, True)
         else: show({k: v for k, v in result.items() if k != "photos"} | {n: {k: v for k, v in p.items()} for n, p in result.get("photos", {}).items()}); print(f"written: {self.run/'metrics.json'}")
 
@@ -621,10 +629,12 @@ class Prepare:
     kind: Annotated[str, tyro.conf.arg(metavar="photos")]  # what SRC holds: photos
     src: Annotated[Path, tyro.conf.arg(metavar="SRC")]     # folder of photos
     dst: Annotated[Path, tyro.conf.arg(metavar="DST")]     # capture to write
+    max_size: int = 480                                    # px, longer side of the photos in the capture
+    seconds: float = 600                                   # time limit of finding the cameras
     def __call__(self):
         if self.kind != "photos": raise ConfigError(f"cannot prepare `{self.kind}`", "only photos can be prepared: nsc_nb prepare photos SRC DST")
         from nsc_nb.prepare import prepare_photos
-        print(prepare_photos(self.src, self.dst))
+        print(prepare_photos(self.src, self.dst, max_size=self.max_size, seconds=self.seconds))
 
 
 @dataclass

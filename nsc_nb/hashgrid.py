@@ -7,10 +7,10 @@ __all__ = ['PRIMES', 'GridLevel', 'grid_levels', 'entry', 'corners_scalar', 'enc
            'encode_torch', 'encode_numba', 'HashGrid']
 
 # %% ../nbs/11_hashgrid.ipynb #36bfeec8
-import math
+import math, os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from threading import Lock
 
 import numpy as np
 import torch
@@ -112,7 +112,7 @@ def encode_torch(
     D, F, outs = x.shape[1], table.shape[1], []
     bits = torch.tensor([[k >> d & 1 for d in range(D)] for k in range(2**D)], device=x.device)  # (C,D), C = 2^D corners
     primes = torch.tensor(PRIMES[:D], device=x.device)
-    for l in levels:
+    for l, tab in zip(levels, table.split([l.size for l in levels])):
         pos = x.clamp(0, 1) * l.scale + .5                                      # (P,D)
         cell = pos.detach().floor()                                             # (P,D)
         frac, corner = (pos - cell)[:, None], cell.long()[:, None] + bits       # (P,1,D), (P,C,D)
@@ -121,16 +121,16 @@ def encode_torch(
         else:
             row = corner[..., 0]
             for d in range(1, D): row = row ^ corner[..., d] * primes[d]        # 64 bits: the low 32 are the same
-        row = row % l.size + l.offset                                           # (P,C)
-        outs.append((w[..., None] * table.index_select(0, row.flatten()).view(*row.shape, F)).sum(1))  # (P,F)
+        row = row % l.size                                                      # (P,C)
+        outs.append((w[..., None] * tab.index_select(0, row.flatten()).view(*row.shape, F)).sum(1))  # (P,F)
     return torch.cat(outs, -1)
 
 # %% ../nbs/11_hashgrid.ipynb #20458f3e
 try:
-    from numba import njit, prange, config as numba_config, get_num_threads, set_num_threads
+    from numba import njit
     NUMBA = True
 except ImportError:  # the torch version takes over
-    NUMBA, prange = "numba is not installed (`pip install numba`)", range
+    NUMBA = "numba is not installed (`pip install numba`)"
     def njit(f=None, **kw): return f or (lambda f: f)
 
 # compiled kernels are kept on disk beside the module, so that a second process starts at once (not in a notebook, where cells change)
@@ -194,47 +194,45 @@ def _geometry(levels):
 
 # %% ../nbs/11_hashgrid.ipynb #8d216a75
 @lru_cache(None)
-def _forward_kernel(D, F, parallel):
+def _forward_kernel(D, F):
     "Compiled forward pass for D dimensions and F features."
     C = 2**D
-    @njit(parallel=parallel, **_JIT)
-    def forward(xt, table, scales, ints, out, parts):
+    @njit(**_JIT)
+    def forward(xt, table, scales, ints, out, part, parts):
         P = xt.shape[1]
-        for t in prange(parts):
-            idx, wgt = np.empty(C * _BATCH, np.uint32), np.empty(C * _BATCH, np.float32)
-            start, stop = P * t // parts, P * (t + 1) // parts
-            for l in range(len(scales)):
-                tab = table[ints[l, 2]:ints[l, 2] + ints[l, 1]].reshape(-1)
-                for p0 in range(start, stop, _BATCH):
-                    n = min(_BATCH, stop - p0)
-                    _corners(xt, p0, n, F, scales[l], ints[l], idx, wgt)
-                    for i in range(n):
-                        for f in range(F):
-                            v = np.float32(0)
-                            for k in range(C): v += wgt[k * _BATCH + i] * tab[np.uint64(idx[k * _BATCH + i]) + np.uint64(f)]
-                            out[p0 + i, l * F + f] = v
+        idx, wgt = np.empty(C * _BATCH, np.uint32), np.empty(C * _BATCH, np.float32)
+        start, stop = P * part // parts, P * (part + 1) // parts
+        for l in range(len(scales)):
+            tab = table[ints[l, 2]:ints[l, 2] + ints[l, 1]].reshape(-1)
+            for p0 in range(start, stop, _BATCH):
+                n = min(_BATCH, stop - p0)
+                _corners(xt, p0, n, F, scales[l], ints[l], idx, wgt)
+                for i in range(n):
+                    for f in range(F):
+                        v = np.float32(0)
+                        for k in range(C): v += wgt[k * _BATCH + i] * tab[np.uint64(idx[k * _BATCH + i]) + np.uint64(f)]
+                        out[p0 + i, l * F + f] = v
     return forward
 
 # %% ../nbs/11_hashgrid.ipynb #dcd35bfb
 @lru_cache(None)
-def _backward_kernel(D, F, parallel):
+def _backward_kernel(D, F):
     "Compiled gradient of the table for D dimensions and F features."
     C = 2**D
-    @njit(parallel=parallel, **_JIT)
-    def backward(xt, grad, scales, ints, out, parts):
+    @njit(**_JIT)
+    def backward(xt, grad, scales, ints, out, part, parts):
         P = xt.shape[1]
-        for t in prange(parts):
-            idx, wgt = np.empty(C * _BATCH, np.uint32), np.empty(C * _BATCH, np.float32)
-            for l in range(t, len(scales), parts):
-                tab = out[ints[l, 2]:ints[l, 2] + ints[l, 1]].reshape(-1)
-                tab[:] = 0
-                for p0 in range(0, P, _BATCH):
-                    n = min(_BATCH, P - p0)
-                    _corners(xt, p0, n, F, scales[l], ints[l], idx, wgt)
-                    for i in range(n):
-                        for f in range(F):
-                            g = grad[p0 + i, l * F + f]
-                            for k in range(C): tab[np.uint64(idx[k * _BATCH + i]) + np.uint64(f)] += wgt[k * _BATCH + i] * g
+        idx, wgt = np.empty(C * _BATCH, np.uint32), np.empty(C * _BATCH, np.float32)
+        for l in range(part, len(scales), parts):
+            tab = out[ints[l, 2]:ints[l, 2] + ints[l, 1]].reshape(-1)
+            tab[:] = 0
+            for p0 in range(0, P, _BATCH):
+                n = min(_BATCH, P - p0)
+                _corners(xt, p0, n, F, scales[l], ints[l], idx, wgt)
+                for i in range(n):
+                    for f in range(F):
+                        g = grad[p0 + i, l * F + f]
+                        for k in range(C): tab[np.uint64(idx[k * _BATCH + i]) + np.uint64(f)] += wgt[k * _BATCH + i] * g
     return backward
 
 # %% ../nbs/11_hashgrid.ipynb #49fdec2f
@@ -251,39 +249,38 @@ def _slope(xt, p, d, k, scale):
 
 # %% ../nbs/11_hashgrid.ipynb #381c94d6
 @lru_cache(None)
-def _points_kernel(D, F, parallel):
+def _points_kernel(D, F):
     "Compiled gradient of the points for D dimensions and F features."
     C = 2**D
-    @njit(parallel=parallel, **_JIT)
-    def points(xt, table, grad, scales, ints, out, parts):
+    @njit(**_JIT)
+    def points(xt, table, grad, scales, ints, out, part, parts):
         P = xt.shape[1]
-        for t in prange(parts):
-            idx, wgt = np.empty(C * _BATCH, np.uint32), np.empty(C * _BATCH, np.float32)
-            start, stop = P * t // parts, P * (t + 1) // parts
-            for l in range(len(scales)):
-                tab = table[ints[l, 2]:ints[l, 2] + ints[l, 1]].reshape(-1)
-                for p0 in range(start, stop, _BATCH):
-                    n = min(_BATCH, stop - p0)
-                    _corners(xt, p0, n, F, scales[l], ints[l], idx, wgt)
-                    for i in range(n):
-                        for k in range(C):
-                            dot = np.float32(0)
-                            for f in range(F): dot += tab[np.uint64(idx[k * _BATCH + i]) + np.uint64(f)] * grad[p0 + i, l * F + f]
-                            for d in range(D): out[p0 + i, d] += _slope(xt, p0 + i, d, k, scales[l]) * dot
+        idx, wgt = np.empty(C * _BATCH, np.uint32), np.empty(C * _BATCH, np.float32)
+        start, stop = P * part // parts, P * (part + 1) // parts
+        for l in range(len(scales)):
+            tab = table[ints[l, 2]:ints[l, 2] + ints[l, 1]].reshape(-1)
+            for p0 in range(start, stop, _BATCH):
+                n = min(_BATCH, stop - p0)
+                _corners(xt, p0, n, F, scales[l], ints[l], idx, wgt)
+                for i in range(n):
+                    for k in range(C):
+                        dot = np.float32(0)
+                        for f in range(F): dot += tab[np.uint64(idx[k * _BATCH + i]) + np.uint64(f)] * grad[p0 + i, l * F + f]
+                        for d in range(D): out[p0 + i, d] += _slope(xt, p0 + i, d, k, scales[l]) * dot
     return points
 
 # %% ../nbs/11_hashgrid.ipynb #35d2736d
-_lock = Lock()
+@lru_cache(None)
+def _pool(process, threads):
+    "Helper threads of this process (a forked child has none of its parent's)."
+    return ThreadPoolExecutor(threads, thread_name_prefix="hashgrid")
 
-def _launch(kernel, D, F, *args):
-    "Run a kernel on as many threads as torch may use."
-    parts = min(torch.get_num_threads(), numba_config.NUMBA_NUM_THREADS)
-    if parts == 1: return kernel(D, F, False)(*args, 1)
-    with _lock:
-        before = get_num_threads()
-        set_num_threads(parts)
-        try: kernel(D, F, True)(*args, parts)
-        finally: set_num_threads(before)
+def _launch(kernel, xt, *args):
+    "Run all parts of a kernel, one here and the others beside."
+    parts = min(torch.get_num_threads(), 1 + xt.shape[1] // 1024)
+    beside = [_pool(os.getpid(), parts - 1).submit(kernel, xt, *args, p, parts) for p in range(1, parts)]
+    kernel(xt, *args, 0, parts)
+    for job in beside: job.result()
 
 # %% ../nbs/11_hashgrid.ipynb #13cc0a2b
 class _NumbaEncode(torch.autograd.Function):
@@ -293,7 +290,7 @@ class _NumbaEncode(torch.autograd.Function):
         ctx.geometry = _geometry(levels)
         xt, tab = x.detach().t().contiguous(), table.detach().contiguous()  # (D,P), (entries,F)
         out = torch.empty(len(x), len(levels) * tab.shape[1])               # (P,L*F)
-        _launch(_forward_kernel, len(xt), tab.shape[1], xt.numpy(), tab.numpy(), *ctx.geometry, out.numpy())
+        _launch(_forward_kernel(len(xt), tab.shape[1]), xt.numpy(), tab.numpy(), *ctx.geometry, out.numpy())
         ctx.save_for_backward(xt, tab)
         return out
 
@@ -304,10 +301,10 @@ class _NumbaEncode(torch.autograd.Function):
         D, F = len(xt), tab.shape[1]
         if ctx.needs_input_grad[0]:
             dx = torch.zeros(xt.shape[1], D)  # (P,D)
-            _launch(_points_kernel, D, F, xt.numpy(), tab.numpy(), grad.numpy(), *ctx.geometry, dx.numpy())
+            _launch(_points_kernel(D, F), xt.numpy(), tab.numpy(), grad.numpy(), *ctx.geometry, dx.numpy())
         if ctx.needs_input_grad[1]:
             dt = torch.empty_like(tab)        # (entries,F), the kernel sets it to zero itself
-            _launch(_backward_kernel, D, F, xt.numpy(), grad.numpy(), *ctx.geometry, dt.numpy())
+            _launch(_backward_kernel(D, F), xt.numpy(), grad.numpy(), *ctx.geometry, dt.numpy())
         return dx, dt, None
 
 # %% ../nbs/11_hashgrid.ipynb #a17ae9d6

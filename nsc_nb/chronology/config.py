@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 class ChronologyConfig:
     "What a chronology is made of and how it is trained."
     seed: int = 0  # of initial values and of the rays drawn
-    steps: int = 1200  # optimiser steps
+    steps: int = 2800  # optimiser steps
     rays: int = 4096  # rays a step
     time: str = "step"  # time encoding: step | plain | frequency | none
     time_steps: int = 16  # learned step functions of time
@@ -23,7 +23,7 @@ class ChronologyConfig:
     features: int = 4  # features a level
     table: int = 16  # log2 of the table entries a level
     base: int = 16  # cells along an axis at the coarsest level
-    finest: int = 384  # cells along an axis at the finest level
+    finest: int = 512  # cells along an axis at the finest level
     proposal_levels: int = 4  # levels of the proposal grid
     proposal_table: int = 14  # log2 of its table entries a level
     proposal_finest: int = 96  # its cells along an axis at the finest level
@@ -34,7 +34,7 @@ class ChronologyConfig:
     sky: str = "plain"  # sky blending rule: plain | unbiased | double (the published one)
     mask_cells: tuple[int, int] = (12, 16)  # transient mask: cells down and across each photo
     lr: float = 1e-2  # Adam's rate for grids, networks and light codes
-    lr_time: float = 5e-3  # its rate for the step positions and widths
+    lr_time: float = 1e-2  # its rate for the step positions and widths
     lr_mask: float = 0.1  # its rate for the transient masks
     lr_final: float = 0.03  # the rate at the end, as a share of the first
     warmup: int = 50  # steps over which the rate rises
