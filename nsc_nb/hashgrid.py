@@ -283,13 +283,17 @@ def _launch(kernel, xt, *args):
     for job in beside: job.result()
 
 # %% ../nbs/11_hashgrid.ipynb #13cc0a2b
+def _empty(*shape):
+    "Uninitialised float32 tensor on large pages where the system has them."
+    return torch.from_numpy(np.empty(shape, np.float32))
+
 class _NumbaEncode(torch.autograd.Function):
     "Hash-grid features by the numba kernels; first derivatives only."
     @staticmethod
     def forward(ctx, x, table, levels):
         ctx.geometry = _geometry(levels)
         xt, tab = x.detach().t().contiguous(), table.detach().contiguous()  # (D,P), (entries,F)
-        out = torch.empty(len(x), len(levels) * tab.shape[1])               # (P,L*F)
+        out = _empty(len(x), len(levels) * tab.shape[1])                    # (P,L*F)
         _launch(_forward_kernel(len(xt), tab.shape[1]), xt.numpy(), tab.numpy(), *ctx.geometry, out.numpy())
         ctx.save_for_backward(xt, tab)
         return out
@@ -303,7 +307,7 @@ class _NumbaEncode(torch.autograd.Function):
             dx = torch.zeros(xt.shape[1], D)  # (P,D)
             _launch(_points_kernel(D, F), xt.numpy(), tab.numpy(), grad.numpy(), *ctx.geometry, dx.numpy())
         if ctx.needs_input_grad[1]:
-            dt = torch.empty_like(tab)        # (entries,F), the kernel sets it to zero itself
+            dt = _empty(*tab.shape)           # (entries,F), the kernel sets it to zero itself
             _launch(_backward_kernel(D, F), xt.numpy(), grad.numpy(), *ctx.geometry, dt.numpy())
         return dx, dt, None
 
