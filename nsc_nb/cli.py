@@ -23,14 +23,15 @@ from .methods import entry, get, load_run, names, preset, presets
 
 # %% ../nbs/91_cli.ipynb #87b218e7
 def open_capture(
-    folder, # holds transforms.json
+    folder, # holds a transforms.json of any dialect
 ):          # -> Capture
     "A capture for a command. Raises DataError that names the next command to run."
-    from nsc_nb.datasets import Capture, list_photos
+    from nsc_nb.datasets import list_photos
+    from nsc_nb.formats import read_transforms
     folder = Path(folder)
-    if (photos := list_photos(folder)) and not (folder/"transforms.json").exists():
+    if not list(folder.glob("transforms*.json")) and (photos := list_photos(folder)):
         raise DataError(f"{len(photos)} photos without cameras: there is no transforms.json", folder, f"find the cameras with: nsc_nb prepare photos {folder} {folder.name}-prepared")
-    return Capture.load(folder)
+    return read_transforms(folder)
 
 # %% ../nbs/91_cli.ipynb #567309f3
 _CAMERA_FIELDS = ("c2w", "fx", "fy", "cx", "cy", "width", "height", "near", "far", "time", "light_id", "name", "distortion")
@@ -370,13 +371,8 @@ def demo_capture(
     if capture is None:
         from nsc_nb.synthetic import street
         return street(seed=0).capture(out/"street")
-    capture = Path(capture)
-    if not (capture/"transforms.json").exists():
-        from nsc_nb.prepare import prepare_photos
-        note, source = out/"source.json", dict(photos=str(capture.resolve()))
-        if not ((out/"capture/transforms.json").exists() and note.exists() and read_json(note) == source): prepare_photos(capture, out/"capture"); write_json(source, note)
-        capture = out/"capture"
-    c = open_capture(capture)
+    from nsc_nb.prepare import capture_from_folder
+    c = capture_from_folder(capture, out/"capture")
     return c.with_splits(every_kth(c.names, 10)) if not c.splits.get("test") and len(c) >= 20 else c
 
 # %% ../nbs/91_cli.ipynb #69e790ad

@@ -67,7 +67,7 @@ def freeze(
 def _poses(c2w, u, at, kind):
     "Rigid poses at `at` through keys (k, 4, 4) at `u`."
     R, p = Rotation.from_matrix(c2w[:, :3, :3]), c2w[:, :3, 3]
-    if kind == "smooth": r, x = RotationSpline(u, R)(at), CubicSpline(u, p, bc_type="natural" if len(u) > 2 else "not-a-knot")(at)
+    if kind == "smooth": r, x = RotationSpline(u, R)(at), CubicSpline(u, p, bc_type="natural")(at)
     elif kind == "linear": r, x = Slerp(u, R)(at), np.stack([np.interp(at, u, p[:, j]) for j in range(3)], -1)
     else: raise ConfigError(f"no kind of path `{kind}`", nearest(kind, ["smooth", "linear"]))
     out = np.tile(np.eye(4), (len(at), 1, 1))                                   # (n, 4, 4)
@@ -88,9 +88,11 @@ def interpolate(
     if len(u) != len(keys) or (np.diff(u) <= 0).any(): raise DataError("the positions of the key frames do not increase one by one", mend="give one position per key, each later than the one before")
     x = np.linspace(u[0], u[-1], n, endpoint=not closed)                        # (n,)
     last = np.clip(np.searchsorted(u, x, side="right") - 1, 0, len(u) - 1)      # (n,) the key before each frame
+    c2w, w = keys.c2w.cpu().double().numpy(), u                                 # (k, 4, 4), (k,)
+    if closed: c2w, w = np.concatenate([c2w[:-1], c2w[:-1], c2w]), np.r_[u[:-1] - (u[-1] - u[0]), u, u[1:] + (u[-1] - u[0])]   # a lap before and after, so the seam is smooth
     lin = lambda v: torch.tensor(np.interp(x, u, v.cpu().double().numpy()), dtype=torch.float32)
     out = keys[torch.from_numpy(last)].to("cpu")
-    return out.replace(c2w=torch.tensor(_poses(keys.c2w.cpu().double().numpy(), u, x, kind), dtype=torch.float32), name=[f"{i:04d}" for i in range(n)],
+    return out.replace(c2w=torch.tensor(_poses(c2w, w, x, kind), dtype=torch.float32), name=[f"{i:04d}" for i in range(n)],
                        **{k: lin(getattr(keys, k)) for k in ("fx", "fy", "cx", "cy", "near", "far", "time")}).to(keys.c2w.device)
 
 # %% ../nbs/02_paths.ipynb #6e7b4172

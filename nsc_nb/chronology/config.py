@@ -14,7 +14,7 @@ class ChronologyConfig:
     "What a chronology is made of and how it is trained."
     seed: int = 0  # of initial values and of the rays drawn
     steps: int = 2800  # optimiser steps
-    settle: float = 0.45  # share of the steps after which photos vote on the dates; 0: no vote
+    settle: float = 0.6  # share of the steps after which photos vote on the dates, which then stay; 0: no vote
     rays: int = 4096  # rays a step
     time: str = "step"  # time encoding: step | plain | frequency | none
     time_steps: int = 16  # learned step functions of time

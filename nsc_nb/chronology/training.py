@@ -168,14 +168,14 @@ def enter(self: Chronology,
 def phases(self: Chronology) -> list[Phase]:
     "`joint`, then `settle`."
     c = self.config
-    def optimisers():
+    def optimisers(dates=True):
         slow = list(self.time.parameters()); special = {id(p) for p in [self.masks, *slow]}
         rest = [p for p in self.parameters() if id(p) not in special and p.numel()]
-        groups = [dict(params=rest, lr=c.lr), dict(params=[self.masks], lr=c.lr_mask)] + [dict(params=slow, lr=c.lr_time)] * bool(slow)
+        groups = [dict(params=rest, lr=c.lr), dict(params=[self.masks], lr=c.lr_mask)] + [dict(params=slow, lr=c.lr_time)] * bool(slow and dates)
         return dict(adam=torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-12, fused=True))
     hold, first = max(1, round(.3 * c.steps)), self.before_vote()
     fade = exponential(max(1, c.steps - hold), c.lr_final)
     rate = lambda step: fade(max(0, step - hold))
     plan = [Phase("joint", first, optimisers, lambda s: min(1, (s + 1) / c.warmup) * rate(s))]
-    if first < c.steps: plan.append(Phase("settle", c.steps - first, optimisers, lambda s: min(1, (s + 1) / c.warmup) * rate(s + first)))
+    if first < c.steps: plan.append(Phase("settle", c.steps - first, lambda: optimisers(dates=False), lambda s: min(1, (s + 1) / c.warmup) * rate(s + first)))
     return plan
