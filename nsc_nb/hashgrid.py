@@ -208,10 +208,14 @@ def _forward_kernel(D, F):
                 n = min(_BATCH, stop - p0)
                 _corners(xt, p0, n, F, scales[l], ints[l], idx, wgt)
                 for i in range(n):
-                    for f in range(F):
-                        v = np.float32(0)
-                        for k in range(C): v += wgt[k * _BATCH + i] * tab[np.uint64(idx[k * _BATCH + i]) + np.uint64(f)]
-                        out[p0 + i, l * F + f] = v
+                    for f in range(0, F, 2):  # features in pairs, they lie side by side
+                        u, v, pair = np.float32(0), np.float32(0), f + 1 < F
+                        for k in range(C):
+                            j, w = np.uint64(idx[k * _BATCH + i]) + np.uint64(f), wgt[k * _BATCH + i]
+                            u += w * tab[j]
+                            if pair: v += w * tab[j + np.uint64(1)]
+                        out[p0 + i, l * F + f] = u
+                        if pair: out[p0 + i, l * F + f + 1] = v
     return forward
 
 # %% ../nbs/11_hashgrid.ipynb #dcd35bfb
@@ -230,9 +234,13 @@ def _backward_kernel(D, F):
                 n = min(_BATCH, P - p0)
                 _corners(xt, p0, n, F, scales[l], ints[l], idx, wgt)
                 for i in range(n):
-                    for f in range(F):
-                        g = grad[p0 + i, l * F + f]
-                        for k in range(C): tab[np.uint64(idx[k * _BATCH + i]) + np.uint64(f)] += wgt[k * _BATCH + i] * g
+                    for f in range(0, F, 2):
+                        pair = f + 1 < F
+                        g, h = grad[p0 + i, l * F + f], grad[p0 + i, l * F + f + pair]
+                        for k in range(C):
+                            j, w = np.uint64(idx[k * _BATCH + i]) + np.uint64(f), wgt[k * _BATCH + i]
+                            tab[j] += w * g
+                            if pair: tab[j + np.uint64(1)] += w * h
     return backward
 
 # %% ../nbs/11_hashgrid.ipynb #49fdec2f
