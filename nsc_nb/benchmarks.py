@@ -196,7 +196,7 @@ def chronology_run(
         config = replace(presets()["tiny" if tiny else "fast"], seed=seed, **changes)
         if tiny: config = replace(config, steps=60)
         method = Chronology(config, capture)
-        summary = train(method, work.folder/f"run{seed}-{'-'.join(f'{k}_{v}' for k, v in changes.items()) or 'fast'}", progress=False)
+        summary = train(method, work.folder/f"run{seed}-{'-'.join(f'{k}_{v}' for k, v in changes.items()) or 'fast'}", resume=True, progress=False)
         return method.eval(), capture, summary["seconds"]
     return work.once(f"run {seed} {sorted(changes.items())}", made)
 
@@ -219,12 +219,13 @@ def change_widths(
     method,  # trained chronology
     capture, # its Capture, with true changes
 ) -> list[dict]: # date, place, days (None where nothing changes)
-    "10-90 % width of every true change, in days."
+    "10-90 % width of every true change, in days, looked at up to almost half way to the next change."
     from nsc_nb.core import DataError
     from nsc_nb.metrics import transition_width
     days, out = capture.time_range[1] - capture.time_range[0], []
     for c in capture.extra["changes"]:
-        try: width = transition_width(*method.transition(capture.cameras, best_camera(capture, c["box"]), c["box"], c["t"])) * days
+        alone = min(0.12, *(0.45 * abs(c["t"] - o["t"]) for o in capture.extra["changes"] if o is not c))      # no other change in sight
+        try: width = transition_width(*method.transition(capture.cameras, best_camera(capture, c["box"]), c["box"], c["t"], reach=alone)) * days
         except (DataError, IndexError, ValueError): width = None
         out.append(dict(date=c["date"], place=c["place"], days=None if width is None else round(width, 1)))
     return out

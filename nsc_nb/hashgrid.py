@@ -128,10 +128,12 @@ def encode_torch(
 # %% ../nbs/11_hashgrid.ipynb #20458f3e
 try:
     from numba import njit
+    from numba.extending import intrinsic
     NUMBA = True
 except ImportError:  # the torch version takes over
     NUMBA = "numba is not installed (`pip install numba`)"
     def njit(f=None, **kw): return f or (lambda f: f)
+    intrinsic = njit
 
 # compiled kernels are kept on disk beside the module, so that a second process starts at once (not in a notebook, where cells change)
 _JIT = dict(nogil=True, error_model="numpy", cache="__file__" in globals())
@@ -182,11 +184,27 @@ def _corners3(xt, p0, n, F, scale, res, size, dense, idx, wgt):
             idx[k * _BATCH + i] = np.uint32(j * F)
 
 # %% ../nbs/11_hashgrid.ipynb #9b3f0455
+@intrinsic
+def _prefetch(context, array, i):
+    "Start to bring `array[i]` near (a hint, it changes nothing)."
+    from llvmlite import ir
+    from numba.core import types
+    def code(context, builder, sig, args):
+        p = builder.gep(context.make_array(sig.args[0])(context, builder, args[0]).data, [args[1]])
+        p, i32 = builder.bitcast(p, ir.IntType(8).as_pointer()), ir.IntType(32)
+        f = builder.module.declare_intrinsic("llvm.prefetch", [p.type], ir.FunctionType(ir.VoidType(), [p.type, i32, i32, i32]))
+        builder.call(f, [p, i32(0), i32(3), i32(1)])  # for reading, keep it near, data
+        return context.get_dummy_value()
+    return types.void(array, i), code
+
+# %% ../nbs/11_hashgrid.ipynb #65c86b58
 @njit(**_JIT)
-def _corners(xt, p0, n, F, scale, level, idx, wgt):
-    "Fill the scratch pad for points p0 … p0+n of one level (resolution, size, offset, dense)."
+def _corners(xt, p0, n, F, scale, level, tab, idx, wgt):
+    "Fill the scratch pad for points p0 … p0+n of one level (resolution, size, offset, dense) and start the reads from its table."
     if len(xt) == 2: _corners2(xt, p0, n, F, scale, level[0], level[1], level[3] != 0, idx, wgt)
     else: _corners3(xt, p0, n, F, scale, level[0], level[1], level[3] != 0, idx, wgt)
+    for k in range(1 << len(xt)):
+        for i in range(n): _prefetch(tab, np.uint64(idx[k * _BATCH + i]))
 
 def _geometry(levels):
     "Levels as arrays for the kernels."
@@ -206,7 +224,7 @@ def _forward_kernel(D, F):
             tab = table[ints[l, 2]:ints[l, 2] + ints[l, 1]].reshape(-1)
             for p0 in range(start, stop, _BATCH):
                 n = min(_BATCH, stop - p0)
-                _corners(xt, p0, n, F, scales[l], ints[l], idx, wgt)
+                _corners(xt, p0, n, F, scales[l], ints[l], tab, idx, wgt)
                 for i in range(n):
                     for f in range(0, F, 2):  # features in pairs, they lie side by side
                         u, v, pair = np.float32(0), np.float32(0), f + 1 < F
@@ -232,7 +250,7 @@ def _backward_kernel(D, F):
             tab[:] = 0
             for p0 in range(0, P, _BATCH):
                 n = min(_BATCH, P - p0)
-                _corners(xt, p0, n, F, scales[l], ints[l], idx, wgt)
+                _corners(xt, p0, n, F, scales[l], ints[l], tab, idx, wgt)
                 for i in range(n):
                     for f in range(0, F, 2):
                         pair = f + 1 < F
@@ -269,7 +287,7 @@ def _points_kernel(D, F):
             tab = table[ints[l, 2]:ints[l, 2] + ints[l, 1]].reshape(-1)
             for p0 in range(start, stop, _BATCH):
                 n = min(_BATCH, stop - p0)
-                _corners(xt, p0, n, F, scales[l], ints[l], idx, wgt)
+                _corners(xt, p0, n, F, scales[l], ints[l], tab, idx, wgt)
                 for i in range(n):
                     for k in range(C):
                         dot = np.float32(0)
