@@ -245,7 +245,8 @@ def _backward_kernel(D, F):
     def backward(xt, grad, scales, ints, out, part, parts):
         P = xt.shape[1]
         idx, wgt = np.empty(C * _BATCH, np.uint32), np.empty(C * _BATCH, np.float32)
-        for l in range(part, len(scales), parts):
+        for l in range(len(scales)):
+            if (l % parts if l // parts % 2 == 0 else parts - 1 - l % parts) != part: continue  # dealt out there and back: fine levels cost more
             tab = out[ints[l, 2]:ints[l, 2] + ints[l, 1]].reshape(-1)
             tab[:] = 0
             for p0 in range(0, P, _BATCH):
