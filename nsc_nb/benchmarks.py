@@ -298,7 +298,7 @@ def grid_turn(
 def hashgrid_speed(work, tiny):
     "Numba against eager torch, interleaved: medians of wall and CPU time, and the largest difference."
     from nsc_nb.hashgrid import HashGrid
-    points, rounds, before = (8192, 3, torch.get_num_threads()) if tiny else (131072, 15, torch.get_num_threads())
+    points, rounds, before = (8192, 3, torch.get_num_threads()) if tiny else (131072, 45, torch.get_num_threads())
     torch.set_num_threads(2)
     try:
         g = torch.Generator().manual_seed(0); x, grad = torch.rand(points, 3, generator=g), torch.randn(points, 32, generator=g)

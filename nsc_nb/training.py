@@ -649,7 +649,7 @@ def walk(self: Loop, limit: int, stop: list, after: Callable) -> str: # "done" |
         if self.world > 1: self.share(stop)
         if stop: return "interrupted"
         if self.total >= limit: return "done" if self.total == self.planned else "steps"
-        if self.step == self.phase.steps:
+        if self.step >= self.phase.steps and self.index + 1 < len(self.phases):  # the last phase goes on to the end of the plan, also of a longer one
             self.begin(self.index + 1)
             continue
         tick = time.perf_counter()
