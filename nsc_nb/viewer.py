@@ -41,7 +41,7 @@ def control_widget(
     need = {"choice": "options", "bool": None}.get(kind, "range")
     if kind not in KINDS: raise ConfigError(f"control `{name}` is of no known kind: `{kind}`", nearest(str(kind), KINDS))
     if need and not len(spec.get(need) or ()): raise ConfigError(f"control `{name}` has no {need}", f"give {need}=[…] in controls()")
-    kw = dict(description=name, description_tooltip=spec.get("help", ""), style=dict(description_width="70px"), layout=W.Layout(width="320px"))
+    kw = dict(description=name, tooltip=spec.get("help", ""), style=dict(description_width="70px"), layout=W.Layout(width="320px"))
     if kind == "bool": return W.Checkbox(value=bool(default), indent=True, **kw)
     if kind == "choice":
         pairs = [(str(o), o) for o in spec["options"]]
