@@ -380,6 +380,7 @@ PROMISES = {  # name -> benchmark, what must hold of its value
     "held-out photos: 27 dB or more": ("chronology_quality", lambda v: v["as it is"]["mean"]["psnr"] >= 27),
     "no held-out photo below 18 dB": ("chronology_quality", lambda v: min(p["psnr"] for p in v["as it is"]["photos"].values()) >= 18),
     "without light codes: at least 5 dB worse": ("chronology_quality", lambda v: v["as it is"]["mean"]["psnr"] - v["without light"]["mean"]["psnr"] >= 5),
+    "every change narrower with steps than with plain time, ten times or more": ("chronology_quality", lambda v: all(10 * a["days"] <= b["days"] for a, b in zip(v["as it is"]["widths"], v["plain time"]["widths"]))),
     "every change found, three scenes": ("chronology_changes", lambda v: min(s["recall"] for s in v.values()) == 1),
     "hash grid: 8 times faster than eager torch, wall and CPU": ("hashgrid_speed", lambda v: min(v["ratio"].values()) >= 8),
     "demo: six minutes, 4 GB": ("demo_job", lambda v: v["seconds"]["all"] <= 360 and v["peak_memory_mb"] <= 4096),
