@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['METRICS', 'PROTOCOLS', 'psnr', 'ssim_map', 'ssim', 'BlurPool', 'trunk_file', 'LPIPS', 'stlpips_file', 'STLPIPS',
-           'Metric', 'register_metric', 'half_mask', 'Protocol', 'register_protocol', 'protocol', 'as_days',
-           'transition_width', 'jump_spectrum', 'find_jumps', 'match_dates', 'photo_gap']
+           'Metric', 'register_metric', 'half_mask', 'Protocol', 'register_protocol', 'protocol', 'relight',
+           'scene_points', 'nearest_view', 'guess_photo', 'score_guess', 'as_days', 'transition_width', 'jump_spectrum',
+           'find_jumps', 'match_dates', 'photo_gap']
 
 # %% ../nbs/16_metrics.ipynb #f268a10b
 import importlib.metadata, importlib.util, math, urllib.request
@@ -13,11 +14,13 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Callable
+import cv2
 import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from fastcore.basics import patch
+from PIL import Image
 from .core import DataError, ConfigError, atomic_write, nearest
 
 # %% ../nbs/16_metrics.ipynb #9dd44ea8
@@ -350,6 +353,84 @@ def summary(self:Protocol,
     worst = {k: (lambda n: dict(photo=n, value=c[n]))(pick[k](c, key=c.get)) for k, c in column.items()}
     return dict(protocol=self.name, says=self.says, n=len(scores), units={k: METRICS[k].unit for k in self.metrics},
                 mean={k: float(np.mean(list(c.values()))) for k, c in column.items()}, worst=worst, photos=dict(scores))
+
+# %% ../nbs/16_metrics.ipynb #5efe896a
+def relight(
+    image,      # (H, W, 3) float in [0, 1]
+    truth,      # (H, W, 3) float in [0, 1]
+    use,        # (H, W) bool: pixels that are looked at
+):              # -> (H, W, 3) float in [0, 1]
+    "The image under the affine map of colours that brings it nearest to the truth where `use` says."
+    full = np.concatenate([image, np.ones_like(image[..., :1])], -1)                                              # (H, W, 4)
+    if not use.any(): return image
+    M = np.linalg.lstsq(full[use], truth[use], rcond=None)[0]                                                     # (4, 3)
+    return np.clip(full @ M, 0, 1)
+
+# %% ../nbs/16_metrics.ipynb #4dd4cb80
+def _resized(image, h, w):
+    "A photo (H, W, 3) uint8 as (h, w, 3) float in [0, 1]."
+    return np.asarray(Image.fromarray(image).resize((w, h), Image.Resampling.LANCZOS)) / 255.
+
+def scene_points(
+    capture,    # Capture
+    most=2000,  # points, at most
+):              # -> (P, 3) float tensor, world
+    "Sparse points of a capture; without such, a grid in its box."
+    got = capture.points()
+    if got is not None: x = torch.from_numpy(got["xyz"])
+    elif "aabb" in capture.extra: lo, hi = torch.tensor(capture.extra["aabb"], dtype=torch.float32); x = lo + (hi - lo) * torch.cartesian_prod(*[torch.linspace(0, 1, 9)] * 3)
+    else: raise DataError("this capture has neither points nor a box", capture.root, "add `aabb` to transforms.json")
+    return x[torch.linspace(0, len(x) - 1, min(most, len(x))).long()]                                             # (P, 3)
+
+def nearest_view(
+    capture,    # Capture
+    name,       # photo that is asked for
+    names,      # photos to choose from
+):              # -> name, and pairs of px: (Q, 2) in the chosen photo, (Q, 2) in the one asked for
+    "The photo in which scene points lie most nearly at the same place of the picture."
+    ids = [capture.index(name)] + [capture.index(n) for n in names]; c = capture.cameras[ids]
+    uv, z = c.project(scene_points(capture)); size = torch.stack([c.width, c.height], -1)[:, None]                # (M, P, 2), (M, P)
+    inside = (z > 0) & (uv > 0).all(-1) & (uv < size).all(-1)                                                     # (M, P)
+    far = torch.where(inside[1:], ((uv / size)[1:] - (uv / size)[:1]).norm(dim=-1), 1.)[:, inside[0]].mean(-1)    # (M-1,)
+    k = 1 + int(far.argmin()); both = inside[0] & inside[k]
+    return names[k - 1], uv[k, both].numpy(), uv[0, both].numpy()
+
+# %% ../nbs/16_metrics.ipynb #dfb3e229
+def guess_photo(
+    capture,        # Capture
+    name,           # photo that is asked for
+    kind="mean",    # "mean" or "nearest"
+    names=None,     # photos to use; None: the split "train"
+    warp=False,     # nearest: carry it over by a homography of the scene's points
+):                  # -> (H, W, 3) float in [0, 1]
+    "What somebody without a model would show. ConfigError for another kind."
+    if kind not in ("mean", "nearest"): raise ConfigError(f"no baseline is called `{kind}`", "choose mean or nearest")
+    names = list(capture.splits["train"] if names is None else names); i = capture.index(name)
+    h, w = int(capture.cameras.height[i]), int(capture.cameras.width[i])
+    if kind == "mean": return np.mean([_resized(capture.image(n), h, w) for n in names], 0)
+    near, a, b = nearest_view(capture, name, names)
+    H = cv2.findHomography(a, b, cv2.RANSAC, 5.)[0] if warp and len(a) >= 8 else None
+    if H is None: return _resized(capture.image(near), h, w)
+    return cv2.warpPerspective(capture.image(near), H, (w, h), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE) / 255.
+
+def score_guess(
+    capture,        # Capture
+    kind="mean",    # as in `guess_photo`
+    rule="right-half",  # Protocol or its name
+    split="test",   # photos of this split
+    warp=False,     # as in `guess_photo`
+    use=None,       # photo name -> bool (H, W) of pixels that count; None: the photo's mask
+    keep=False,     # also return the pictures
+):                  # -> JSON: protocol, says, mean, worst, photos; with keep also {name: picture}
+    "Score a guess like a method: relit on the left half, judged by the protocol."
+    rule, scores, pictures = protocol(rule) if isinstance(rule, str) else rule, {}, {}
+    for n in capture.splits[split]:
+        truth = capture.image(n) / 255.; ok = use(n) if use else capture.mask(n)                                  # (H, W, 3), (H, W)
+        ok = np.ones(truth.shape[:2], bool) if ok is None else ok
+        pictures[n] = relight(guess_photo(capture, n, kind, warp=warp), truth, ok & half_mask(*ok.shape, "left"))
+        scores[n] = rule(torch.from_numpy(pictures[n]).float(), torch.from_numpy(truth).float(), ok)
+    result = dict(rule.summary(scores), baseline=kind + " photo" + ", warped" * warp, light="affine, fitted on the left half")
+    return (result, pictures) if keep else result
 
 # %% ../nbs/16_metrics.ipynb #8af601d7
 def _np(x):
