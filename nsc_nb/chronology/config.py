@@ -47,6 +47,8 @@ class ChronologyConfig:
     weight_sky: float = 0.05  # sky opacity: empty where labels say sky, full elsewhere
     weight_distortion: float = 1e-3  # mip-NeRF 360 distortion
     weight_proposal: float = 1.0  # proposal (interlevel) loss
+    weight_depth: float = 0.1  # depth of the sparse points, where the capture has some
+    depth_rays: int = 512  # rays a step that end on such points
     exclude: tuple[str, ...] = ("person", "car")  # labels whose pixels are never looked at
 
 # %% ../../nbs/20_chronology.config.ipynb #8c2d9455
