@@ -142,6 +142,7 @@ class Capture:
     frames: list = field(default_factory=list)      # N dicts with the fields of a frame that have no place above
     guessed_depths: bool = False  # whether `near` and `far` are a guess
     order: list = field(default_factory=list)       # names in the file's order, to which sparse points refer
+    sparse: dict | None = None    # sparse points that are in no file; see `Capture.points`
     cache_bytes: int = 1 << 30    # encoded photos are kept in memory up to this size
 
     def __post_init__(self): self._cache = {}
@@ -565,10 +566,9 @@ def depth(self:Capture,
     i = self.index(i); path = self.frames[i].get("depth_file_path")
     if path is None: return None
     if path.endswith(".npy"):
-        try: return self._sized(i, np.load(self.root/path, allow_pickle=False).astype(np.float32), path, "depth map")
-        except (ValueError, EOFError, OSError) as e:
-            if isinstance(e, DataError): raise
-            raise DataError("this is no .npy file of numbers", self.root/path, "write it with `np.save`, float32") from None
+        try: return self._sized(i, np.load(self.root/path, allow_pickle=False, mmap_mode="r").astype(np.float32), path, "depth map")
+        except DataError: raise
+        except Exception: raise DataError("this is no .npy file of numbers", self.root/path, "write it with `np.save`, float32") from None
     unit = self.frames[i].get("depth_unit", self.extra.get("depth_unit"))
     if unit is None: raise DataError("an integer depth map needs `depth_unit`", self.root/"transforms.json", 'add "depth_unit": 0.001 for millimetres')
     return self._sized(i, self._decode(path, lambda im: np.asarray(im).astype(np.float32) * float(unit)), path, "depth map")
@@ -596,19 +596,21 @@ def write_points(
 @patch
 def points(self:Capture) -> dict | None:  # xyz (P, 3), and where known rgb (P, 3), error (P,), photo (O,), point (O,), uv (O, 2)
     "Sparse points in the world frame, None when the capture has none. DataError when the file is damaged."
-    path = self.extra.get("points_path")
-    if path is None: return None
-    file = _inside(self.root, path, "`points_path`"); bad = lambda why: DataError(why, file, "make the capture again, or remove `points_path` from transforms.json")
-    try:
-        with np.load(file, allow_pickle=False) as z: got = {k: z[k] for k in POINTS if k in z}
-    except Exception: raise bad("this is no .npz file of sparse points") from None
-    n, o, order = len(got.get("xyz", ())), len(got.get("photo", ())), self.order or self.names
-    for k, v in got.items():
-        kind, wide = POINTS[k]; rows = n if k in ("xyz", "rgb", "error") else o
-        if v.shape != ((rows,) if wide is None else (rows, wide)) or not np.issubdtype(v.dtype, kind): raise bad(f"`{k}` is {v.dtype} {v.shape}")
-        if kind is np.floating and not np.isfinite(v).all(): raise bad(f"`{k}` holds numbers that are not finite")
-    if not n or (o and (got["photo"].min() < 0 or got["photo"].max() >= len(order) or got["point"].min() < 0 or got["point"].max() >= n)): raise bad("observations name photos or points that do not exist" if n else "there is no point in it")
-    if order != self.names and o:                                                                    # a part of the capture, or another order
+    path, order = self.extra.get("points_path"), self.order or self.names
+    if self.sparse is not None: got = dict(self.sparse)
+    elif path is None: return None
+    else:
+        file = _inside(self.root, path, "`points_path`"); bad = lambda why: DataError(why, file, "make the capture again, or remove `points_path` from transforms.json")
+        try:
+            with np.load(file, allow_pickle=False) as z: got = {k: z[k] for k in POINTS if k in z}
+        except Exception: raise bad("this is no .npz file of sparse points") from None
+        n, o = len(got.get("xyz", ())), len(got.get("photo", ()))
+        for k, v in got.items():
+            kind, wide = POINTS[k]; rows = n if k in ("xyz", "rgb", "error") else o
+            if v.shape != ((rows,) if wide is None else (rows, wide)) or not np.issubdtype(v.dtype, kind): raise bad(f"`{k}` is {v.dtype} {v.shape}")
+            if kind is np.floating and not np.isfinite(v).all(): raise bad(f"`{k}` holds numbers that are not finite")
+        if not n or (o and (got["photo"].min() < 0 or got["photo"].max() >= len(order) or got["point"].min() < 0 or got["point"].max() >= n)): raise bad("observations name photos or points that do not exist" if n else "there is no point in it")
+    if order != self.names and len(got.get("photo", ())):                                                                    # a part of the capture, or another order
         place = {m: i for i, m in enumerate(self.names)}; now = np.array([place.get(m, -1) for m in order])[got["photo"]]; keep = now >= 0   # (O,)
         got.update({k: got[k][keep] for k in ("point", "uv") if k in got}, photo=now[keep].astype(np.int32))
     return got

@@ -17,9 +17,9 @@ class ChronologyConfig:
     settle: float = 0.6  # share of the steps after which photos vote on the dates, which then stay; 0: no vote
     rays: int = 4096  # rays a step
     time: str = "step"  # time encoding: step | plain | frequency | none
-    time_steps: int = 16  # learned step functions of time
+    time_steps: int = 16  # learned step functions of time, at most one for four photos
     beta: float = 0.05  # first softness of a step, as a share of the whole time span (published: 0.3)
-    light_dim: int = 16  # numbers in a photo's light code; 0 trains without light
+    light_dim: int = 16  # numbers in a photo's light code, at most one for four photos; 0 trains without light
     levels: int = 8  # levels of the fine hash grid
     features: int = 4  # features a level
     table: int = 16  # log2 of the table entries a level

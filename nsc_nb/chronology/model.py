@@ -102,11 +102,12 @@ class Chronology(Method):
 @patch
 def describe(self: Chronology,
              capture,    # a Capture with dates and a box
-             ) -> dict:  # JSON: photos, box, time axis
+             ) -> dict:  # JSON: photos, box, time axis, steps of time and numbers of light
     "What to build for a capture. Raises DataError when it has no dates or no box."
-    capture.require_times()
-    photos = list(capture.splits.get("train") or capture.names)
-    return dict(photos=photos, aabb=scene_box(capture).tolist(), time_unit=capture.time_unit, time_range=[float(v) for v in capture.time_range])
+    capture.require_times(); c = self.config
+    photos = list(capture.splits.get("train") or capture.names); few = len(photos) // 4
+    return dict(photos=photos, aabb=scene_box(capture).tolist(), time_unit=capture.time_unit, time_range=[float(v) for v in capture.time_range],
+                steps=min(c.time_steps, max(2, few)), light=min(c.light_dim, max(4, few)))
 
 # %% ../../nbs/21_chronology.model.ipynb #2c4ea91a
 @patch
@@ -117,15 +118,16 @@ def build(self: Chronology,
     c = check_config(self.config)
     torch.manual_seed(c.seed)
     self.photos, n = list(structure["photos"]), len(structure["photos"])
+    steps, light = structure.get("steps", c.time_steps), structure.get("light", c.light_dim)
     self.geometry = Geometry(torch.tensor(structure["aabb"]), c)
-    self.time = StepTime(c.time_steps, c.beta, init="even") if c.time == "step" else time_encoder(c.time, 4)
+    self.time = StepTime(steps, c.beta, init="even") if c.time == "step" else time_encoder(c.time, 4)
     self.content_net = Gated(self.geometry.n_out, self.time.n_out, c.width, c.width)
     self.content_head = nn.Linear(c.width, 3)
-    self.codes = nn.Parameter(torch.randn(n, c.light_dim) * .1)
-    self.tone = nn.Linear(max(c.light_dim, 1), 6, bias=False)
-    self.light_net = Gated(c.width + 3, c.light_dim, c.width, 3)
+    self.codes = nn.Parameter(torch.randn(n, light) * .1)
+    self.tone = nn.Linear(max(light, 1), 6, bias=False)
+    self.light_net = Gated(c.width + 3, light, c.width, 3)
     self.directions = Frequency(3)
-    self.sky_net = MLP(self.directions.n_out + c.light_dim, 3, width=32, depth=2)
+    self.sky_net = MLP(self.directions.n_out + light, 3, width=32, depth=2)
     self.masks = nn.Parameter(torch.full((1, 1, n, *c.mask_cells), -3.))
     nn.init.zeros_(self.tone.weight)
 
