@@ -432,6 +432,12 @@ def _left_out(files, found, points):
         elif seen[place[f]] < 15: out[k] = f"only {seen[place[f]]} points of it are known"
     return out
 
+def _groups(models):
+    "Sizes of groups that share nothing; a photo counts for the largest that it is in."
+    taken, sizes = set(), []
+    for m in models: sizes.append(len(set(m) - taken)); taken |= set(m)
+    return [n for n in sizes if n]
+
 def _rename(points, rows, lenses, files, found):
     "Observations for the photos written: place in the new order, pixels in the straightened photo."
     place = {f: i for i, f in enumerate(sorted(found["photos"]))}; new = np.full(len(place), -1); new[[place[f] for f in files]] = np.arange(len(files))
@@ -482,7 +488,7 @@ def _make(src, dst, work, photos, masks, dates, where, report, settings, seconds
     files = {k: f for k, f in files.items() if k not in dropped}; names = written_names(photos); done = {k: v for k, (v, _) in tell.first.items() if v and k in ("features", "matching")}
     if len(files) < 3: raise DataError(f"{len(files)} photos are left, and three are needed" + "".join(f"; {k}: {v}" for k, v in list(dropped.items())[:3]), mend="bring more photos of the place, from different sides")
     if dates: files = dict(sorted(files.items(), key=lambda kf: (dates[kf[0]], names[kf[0]])))
-    report.update(used=len(files), dropped=dropped, renamed={k: names[k] for k in files if names[k] != Path(k).name}, dates=remark + (f" (from {where})" if dates else ""), points=len(points["xyz"]), reprojection_px=round(found["pixels"], 3), groups=[len(m) for m in found["models"]],
+    report.update(used=len(files), dropped=dropped, renamed={k: names[k] for k in files if names[k] != Path(k).name}, dates=remark + (f" (from {where})" if dates else ""), points=len(points["xyz"]), reprojection_px=round(found["pixels"], 3), groups=_groups(found["models"]),
                   tries=len(found["tries"]), resumed={**({"reading": before} if before else {}), **done, **({} if "mapping" in tell.first else {"mapping": len(found["photos"])})}, seconds=round(time.perf_counter() - t0, 1), stages=dict(tell.spent), settings=settings)
     for k, why in dropped.items(): log.info("left out %s: %s", k, why)
     shutil.rmtree(work/"capture", ignore_errors=True)

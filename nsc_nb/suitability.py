@@ -232,16 +232,17 @@ def _mover_row(capture, view, k, size):
 # %% ../nbs/07_suitability.ipynb #78536726
 def measure_movers(
     capture,  # Capture
-    n=12,     # photos looked at
+    n=16,     # photos looked at
     size=256, # px
-) -> dict:    # photos, trusted, noise px, share, bodies, coherent, held, held_photos
-    "What moves between neighbours in time, means over photos; None where flow cannot tell."
+) -> dict:    # photos, trusted, noise px, share (median over photos), mean (of the shares), bodies, coherent, held, held_photos
+    "What moves between neighbours in time; None where flow cannot tell."
     at = [(v, k) for v in in_order(capture) for k in range(1, len(v) - 1)]
     rows = [_mover_row(capture, *at[q], size) for q in (spread_out(range(len(at)), n) if at else ())]
-    mean = lambda k: float(np.mean([r[k] for r in rows if k in r])) if any(k in r for r in rows) else 0.
-    out = dict(photos=len(rows), trusted=round(mean("trusted"), 4)); keys = ("noise", "share", "bodies", "coherent", "held", "held_photos")
-    if out["trusted"] < .3: return out | dict.fromkeys(keys)
-    return out | {k: round(mean(k) / max(mean("share"), 1e-9) if k == "coherent" else mean(k), 4) for k in keys}
+    over = lambda k, f=np.mean: float(f([r[k] for r in rows if k in r])) if any(k in r for r in rows) else 0.
+    out = dict(photos=len(rows), trusted=round(over("trusted"), 4)); keys = ("noise", "bodies", "held", "held_photos")
+    if out["trusted"] < .3: return out | dict.fromkeys(("share", "mean", "coherent", *keys))
+    means = dict(share=over("share", np.median), mean=over("share"), coherent=over("coherent") / max(over("share"), 1e-9)) | {k: over(k) for k in keys}
+    return out | {k: round(v, 4) for k, v in means.items()}
 
 # %% ../nbs/07_suitability.ipynb #a78a85c7
 def loop_classes(
@@ -350,12 +351,12 @@ def _video(f): return (f["photos"] if f["dates"]["kind"] == "video" else 0, 7, 2
 def _parallax(f, out, met): return (f["cameras"]["path"], out, met, f"the camera is {f['cameras']['kind']}: on its way it goes {f['cameras']['path']:.2f} of the depth", "move the camera sideways, by a tenth of the depth or more")
 def _moves(f):
     s = f["movers"]["share"]
-    return (s, .02, .04, "movers are not known: neighbours are too different for flow" if s is None else f"{s:.1%} of the picture moves against the static scene", "film something that moves" if s is not None else "bring frames that follow each other closely")
+    return (s, .005, .02, "movers are not known: neighbours are too different for flow" if s is None else f"{s:.1%} of the picture moves against the static scene", "film something that moves" if s is not None else "bring frames that follow each other closely")
 
 # %% ../nbs/07_suitability.ipynb #3772eceb
 def _neuraldiff(f):
     m = f["movers"]; held = m["held_photos"]
-    return [_video(f), _parallax(f, .02, .1), _moves(f), (held, -.5, .5, "hands are not known" if held is None else f"movers cross the lower edge, as hands do, in {held:.0%} of the frames", "film from the head or chest, with the hands in the picture")]
+    return [_video(f), _parallax(f, .02, .1), _moves(f), (held, -.3, .3, "hands are not known" if held is None else f"movers cross the lower edge, as hands do, in {held:.0%} of the frames", "film from the head or chest, with the hands in the picture")]
 
 def _osn(f):
     m = f["movers"]; known = m["share"] is not None
@@ -377,7 +378,7 @@ def _photonvs(f):
     return [*light, (1, 0, 1, "any one of the photos is enough to start from", ""), (f["cameras"]["path"], -.05, .05, f"the camera is {f['cameras']['kind']}: on its way it goes {f['cameras']['path']:.2f} of the depth", "to train: move the camera"),
             (o["neighbours"], -.5, .5, f"the next photo shows {o['neighbours']:.0%} of a photo too", "to train: bring a posed video with overlap"),
             (m["trusted"], -.3, .3, f"flow between neighbours agrees on {m['trusted']:.0%} of the texture", "to train: bring frames of one light that follow each other closely"),
-            (-s, -1, -.03, f"{s:.1%} of the picture moves" if m["share"] is not None else "movers are not known", "to train: bring a scene at rest")]
+            (-s, -1, -.01, f"{s:.1%} of the picture moves" if m["share"] is not None else "movers are not known", "to train: bring a scene at rest")]
 
 # %% ../nbs/07_suitability.ipynb #d1cea4e4
 METHODS = dict(chronology=_chronology, neuraldiff=_neuraldiff, osn=_osn, videoloop=_videoloop, photonvs=_photonvs)
