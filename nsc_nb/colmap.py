@@ -415,9 +415,12 @@ def depth_ranges(
 def points_box(
     xyz,         # (P, 3)
     margin=.1,   # of each side, added at both ends
+    fence=2.,    # a point this many interquartile ranges beyond the quartiles belongs to something else
 ):               # -> [[x, y, z], [x, y, z]], or None for fewer than eight points
-    "The box of the 1st to 99th percentile of points, with a margin."
+    "The box of the 1st to 99th percentile of points inside Tukey's fence, with a margin."
     if len(xyz) < 8: return None
+    q1, q3 = np.percentile(xyz, (25, 75), axis=0); near = ((xyz >= q1 - fence * (q3 - q1)) & (xyz <= q3 + fence * (q3 - q1))).all(1)     # (P,)
+    xyz = xyz[near] if near.sum() >= max(8, .5 * len(xyz)) else xyz
     lo, hi = np.percentile(xyz, (1, 99), axis=0); m = margin * (hi - lo).clip(.01 * (hi - lo).max())   # (3,) each
     return [(lo - m).tolist(), (hi + m).tolist()] if (hi > lo).any() else None
 

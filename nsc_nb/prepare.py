@@ -136,7 +136,7 @@ def read_photos(
 # %% ../nbs/06_prepare.ipynb #7e80b4e5
 def csv_dates(
     file,       # timestamps.csv: a header, then one photo a line
-    column=None,  # the column to take; None: the first one of ISO dates
+    column=None,  # the column to take, which may also hold years such as 2010.16; None: the first one of ISO dates
 ):              # -> {name: days since 1970}, name of the column
     "Dates from a table. DataError when no column holds dates, or a date does not exist."
     with open(file, newline="", encoding="utf-8-sig", errors="replace") as f: rows = list(csv.DictReader(f))
@@ -145,6 +145,7 @@ def csv_dates(
         cells = {r[key]: r[c].strip() for r in rows if (r.get(c) or "").strip()}
         if not cells or not (column or all(re.match(r"\d{4}-\d\d-\d\d", v) for v in cells.values())): continue
         def day(n, v):
+            if re.fullmatch(r"(19|20)\d\d\.\d+", v): y = int(v[:4]); return (a := to_days(f"{y}-01-01")) + round((float(v) - y) * (to_days(f"{y + 1}-01-01") - a))
             try: return to_days(v)
             except DataError as e: raise DataError(f"line of `{n}`: {e.problem}", file, e.mend) from None
         return {n: day(n, v) for n, v in cells.items()}, c
@@ -269,7 +270,8 @@ def _follow(command, seconds, errors, tell):
     with open(errors, "w") as err: run = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=err, text=True)
     late = []; timer = threading.Timer(seconds, lambda: (late.append(1), run.kill())); timer.start()
     try:
-        for line in run.stdout: stage, done, total = line.split(); tell(stage, int(done), int(total))
+        for line in run.stdout:                                                # anything else that a library prints is passed over
+            if m := re.fullmatch(r"(\w+) (\d+) (\d+)\s*", line): tell(m[1], int(m[2]), int(m[3]))
         run.wait()
     finally: timer.cancel(); run.kill(); run.stdin.close(); run.stdout.close(); run.wait()
     return not late
