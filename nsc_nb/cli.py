@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['PACKAGES', 'PROBES', 'Run', 'Folder', 'Name', 'C', 'TYRO', 'COMMANDS', 'open_capture', 'remember', 'recall',
            'settings', 'train_capture', 'choose_protocol', 'evaluate_run', 'choose_cameras', 'np_round', 'rendered',
-           'write_frames', 'stamps_of', 'render_run', 'method_info', 'show', 'probe', 'doctor', 'part', 'demo_capture',
-           'pick_lights', 'demo_changes', 'demo_films', 'demo_figure', 'demo', 'tell_demo', 'Train', 'layers',
-           'parse_train', 'default_run', 'Evaluate', 'Render', 'Info', 'Inspect', 'Doctor', 'Demo', 'Prepare', 'Bench',
-           'parse', 'main']
+           'write_frames', 'stamps_of', 'render_run', 'method_info', 'show', 'inspection', 'verdicts', 'probe',
+           'doctor', 'part', 'demo_capture', 'pick_lights', 'demo_changes', 'demo_films', 'demo_figure', 'demo',
+           'tell_demo', 'Train', 'layers', 'parse_train', 'default_run', 'Evaluate', 'Render', 'Info', 'Inspect',
+           'Doctor', 'Demo', 'Prepare', 'Convert', 'Bench', 'parse', 'main']
 
 # %% ../nbs/91_cli.ipynb #e5b90417
 import dataclasses, json, os, sys, time
@@ -23,15 +23,15 @@ from .methods import entry, get, load_run, names, preset, presets
 
 # %% ../nbs/91_cli.ipynb #87b218e7
 def open_capture(
-    folder, # holds a transforms.json of any dialect
+    folder, # a capture of any format
 ):          # -> Capture
     "A capture for a command. Raises DataError that names the next command to run."
     from nsc_nb.datasets import list_photos
-    from nsc_nb.formats import read_transforms
+    from nsc_nb.formats import formats_of, read_capture
     folder = Path(folder)
-    if not list(folder.glob("transforms*.json")) and (photos := list_photos(folder)):
+    if not formats_of(folder) and (photos := list_photos(folder)):
         raise DataError(f"{len(photos)} photos without cameras: there is no transforms.json", folder, f"find the cameras with: nsc_nb prepare photos {folder} {folder.name}-prepared")
-    return read_transforms(folder)
+    return read_capture(folder)
 
 # %% ../nbs/91_cli.ipynb #567309f3
 _CAMERA_FIELDS = ("c2w", "fx", "fy", "cx", "cy", "width", "height", "near", "far", "time", "light_id", "name", "distortion")
@@ -255,6 +255,21 @@ def show(
         elif isinstance(v, list) and any(isinstance(x, str) and len(x) > 40 for x in v): print(f"{indent}{k}:", *[f"{indent}  - {x}" for x in v], sep="\n")
         else: print(f"{indent}{k}: {', '.join(map(str, v)) or 'none' if isinstance(v, (list, tuple)) else v if v is not None else '-'}")
 
+# %% ../nbs/91_cli.ipynb #5513729b
+def inspection(
+    capture, # Capture
+) -> dict:   # as `Capture.inspect`, with `measured` and `suits`
+    "What is in a capture, what is odd about it, and which methods it suits."
+    from nsc_nb.suitability import describe, suits
+    measured = describe(capture)
+    return dict(capture.inspect(), measured=measured, suits=suits(None, measured))
+
+def verdicts(
+    found: list, # from `suits`
+) -> dict:       # method -> one line
+    "Verdicts as lines for people."
+    return {s["method"]: f"{s['verdict']}: " + "; ".join([*s["reasons"], *(f"missing: {m}" for m in s["missing"])]) for s in found}
+
 # %% ../nbs/91_cli.ipynb #e8a9209d
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "numba", "triton", "nerfacc", "easypytorch3d", "tinycudann", "diffusers", "accelerate", "pycolmap", "lpips", "stlpips-pytorch", "opencv-python-headless", "imageio", "av", "scikit-image",
             "scikit-learn", "torchmetrics", "tyro", "tqdm", "safetensors", "matplotlib", "plotly", "ipywidgets", "jupyterlab", "nbdev", "hypothesis", "viser", "transformers", "tensorboard", "wandb")
@@ -363,16 +378,24 @@ def part(
 
 
 def demo_capture(
-    capture,    # folder of the reader's own, prepared or not; None: the synthetic street
+    capture,    # folder of the reader's own: photos, or a capture in any format; None: the synthetic street
     out: Path,  # folder of the demo
+    sky=True,   # label the sky, and mask what lies outside the scene's box, where a capture has no labels
 ):              # -> Capture
-    "The capture of a demo; every tenth photo is held out when there are twenty or more and none is."
-    from nsc_nb.datasets import every_kth
+    "The capture of a demo; every tenth photo is held out when there are twenty or more and none is. Only `out` is written to."
+    from nsc_nb.datasets import Capture, every_kth
     if capture is None:
         from nsc_nb.synthetic import street
         return street(seed=0).capture(out/"street")
+    from nsc_nb.formats import formats_of
+    from nsc_nb.labels import label_sky, mask_region
     from nsc_nb.prepare import capture_from_folder
-    c = capture_from_folder(capture, out/"capture")
+    from nsc_nb.tidy import tidy
+    own, here = formats_of(capture)[:1] == ["capture"], out/"capture"
+    c = Capture.load(here) if not own and formats_of(capture) and (here/"transforms.json").is_file() else capture_from_folder(capture, here)
+    if not own and c.root.resolve() != here.resolve(): c = tidy(c, here, dates=dict(zip(c.names, c.raw_time)) if c.time_unit == "date" else None)
+    if sky and not own and not c.extra.get("looked_at"):
+        c = label_sky(c); c.extra["looked_at"] = True; c = mask_region(c) if "aabb" in c.extra else c
     return c.with_splits(every_kth(c.names, 10)) if not c.splits.get("test") and len(c) >= 20 else c
 
 # %% ../nbs/91_cli.ipynb #69e790ad
@@ -440,13 +463,14 @@ def demo(
     preset="fast",      # of the chronology
     progress=True,      # show bars
     frames=72,          # of each film
+    sky=True,           # see `demo_capture`
 ) -> dict:              # what metrics.json holds
     "Dated photos to a time-lapse: train, score, find the changes, film them. Raises DataError, ConfigError."
     from nsc_nb.training import peak_memory_mb
     out, seconds, start = Path(out), {}, time.perf_counter(); run = out/"run"
     config, _ = settings("chronology", preset)
     if (run/"config.json").exists() and read_json(run/"config.json")["config"] != to_dict(config): raise ConfigError(f"{out} holds a demo with other settings", "name another folder with --out, or remove this one")
-    with part(seconds, "photos"): photos = demo_capture(capture, out)
+    with part(seconds, "photos"): photos = demo_capture(capture, out, sky)
     if (run/"cameras.json").exists() and recall(run)["cameras"].name != photos.names: raise ConfigError(f"{out} holds a demo of other photos", "name another folder with --out, or remove this one")
     with part(seconds, "train"): summary = train_capture("chronology", photos, run, config, preset, resume=True, progress=progress)
     if summary["stopped"] != "done": raise KeyboardInterrupt
@@ -593,10 +617,13 @@ class Info:
 
 @dataclass
 class Inspect:
-    "What is in a capture, and what is odd about it."
-    capture: Folder                  # folder with transforms.json
+    "What is in a capture, what is odd about it, and which methods it suits."
+    capture: Folder                  # folder of a capture, in any format
     json: bool = False               # print one JSON object and nothing else
-    def __call__(self): show(open_capture(self.capture).inspect(), self.json)
+    def __call__(self):
+        facts = inspection(open_capture(self.capture))
+        if self.json: return show(facts, True)
+        show({k: v for k, v in facts.items() if k not in ("suits", "measured")}); print("suits:"); show(verdicts(facts["suits"]), indent="  ")
 
 
 @dataclass
@@ -616,7 +643,8 @@ class Demo:
     capture: Optional[Path] = None   # folder of your own dated photos; default: a synthetic street
     out: Path = Path("runs/demo")    # folder to write
     preset: str = "fast"             # of the chronology
-    def __call__(self): tell_demo(demo(self.capture, self.out, self.preset), self.out)
+    no_sky: bool = False             # do not label the sky: for places indoors
+    def __call__(self): tell_demo(demo(self.capture, self.out, self.preset, sky=not self.no_sky), self.out)
 
 
 @dataclass
@@ -627,10 +655,37 @@ class Prepare:
     dst: Annotated[Path, tyro.conf.arg(metavar="DST")]     # capture to write
     max_size: int = 480                                    # px, longer side of the photos in the capture
     seconds: float = 600                                   # time limit of finding the cameras
+    sfm_size: int = 800                                    # px, longer side while finding the cameras
+    features: int = 4096                                   # SIFT features a photo, at most
+    date_column: Optional[str] = None                      # column of timestamps.csv that holds the dates
+    seed: int = 0                                          # of finding the cameras
+    sky: bool = False                                      # label the sky, and mask what lies outside the scene's box
     def __call__(self):
         if self.kind != "photos": raise ConfigError(f"cannot prepare `{self.kind}`", "only photos can be prepared: nsc_nb prepare photos SRC DST")
-        from nsc_nb.prepare import prepare_photos
-        print(prepare_photos(self.src, self.dst, max_size=self.max_size, seconds=self.seconds))
+        from nsc_nb.prepare import prepare_photos, prepared_text
+        capture = prepare_photos(self.src, self.dst, max_size=self.max_size, seconds=self.seconds, sfm_size=self.sfm_size, features=self.features, date_column=self.date_column, seed=self.seed)
+        if self.sky:
+            from nsc_nb.labels import label_sky, mask_region
+            capture = mask_region(label_sky(capture))
+        print(capture, prepared_text(capture), f"report: {self.dst/'report.html'}", sep="\n")
+
+
+@dataclass
+class Convert:
+    "Another format in, another format out: SRC in FORMAT becomes the capture DST; a capture SRC becomes DST in FORMAT."
+    format: Annotated[str, tyro.conf.arg(metavar="FORMAT")] # capture, nerfstudio, instant-ngp, blender, colmap, colmap-txt, llff, realestate10k
+    src: Annotated[Path, tyro.conf.arg(metavar="SRC")]     # folder or file to read
+    dst: Annotated[Path, tyro.conf.arg(metavar="DST")]     # folder to write
+    images: Optional[str] = None                           # folder of the photos, where it is not found (colmap, llff)
+    factor: Optional[int] = None                           # take the photos of images_FACTOR (llff)
+    distortion: Optional[tuple[float, float, float, float]] = None # k1 k2 p1 p2 of the lens, which LLFF cannot say
+    frames: Optional[str] = None                           # folder of frames, or video (realestate10k)
+    test_every: Optional[int] = None                       # hold out every so many photos
+    force: bool = False                                    # replace what is in DST
+    def __call__(self):
+        from nsc_nb.formats import convert
+        given = {k: v for k in ("images", "factor", "distortion", "frames", "test_every") if (v := getattr(self, k)) is not None}
+        print(f"written: {convert(self.format, self.src, self.dst, force=self.force, **given)}")
 
 
 @dataclass
@@ -643,7 +698,7 @@ class Bench:
         bench(self.only, tiny=self.tiny)
 
 # %% ../nbs/91_cli.ipynb #034d6e64
-COMMANDS = dict(train=Train[Any], evaluate=Evaluate, render=Render, info=Info, inspect=Inspect, doctor=Doctor, demo=Demo, prepare=Prepare, bench=Bench)
+COMMANDS = dict(train=Train[Any], evaluate=Evaluate, render=Render, info=Info, inspect=Inspect, doctor=Doctor, demo=Demo, prepare=Prepare, convert=Convert, bench=Bench)
 
 def parse(
     args: list[str], # without the program's name

@@ -41,13 +41,15 @@ class ChronologyConfig:
     warmup: int = 50  # steps over which the rate rises
     anneal: int = 400  # steps over which the proposal weights sharpen
     weight_content: float = 0.5  # content loss
-    weight_steps: float = 5e-5  # price of a step of time (group lasso on the gates)
+    weight_steps: float = 5e-5  # price of a step of time (group lasso on the gates), for 72 photos
     weight_code: float = 1e-4  # pull of the light codes towards zero
     weight_mask: float = 0.05  # mask size
     weight_sky: float = 0.05  # sky opacity: empty where labels say sky, full elsewhere
     weight_distortion: float = 1e-3  # mip-NeRF 360 distortion
     weight_proposal: float = 1.0  # proposal (interlevel) loss
-    weight_depth: float = 0.1  # depth of the sparse points, where the capture has some
+    weight_light: float = 1e-4  # pull of the light network towards a mere change of tone, for 72 photos
+    weight_even: float = 0.01  # pull of each photo's sky towards one colour, for 72 photos
+    weight_depth: float = 0.2  # depth of the sparse points, where the capture has some
     depth_rays: int = 512  # rays a step that end on such points
     exclude: tuple[str, ...] = ("person", "car")  # labels whose pixels are never looked at
 

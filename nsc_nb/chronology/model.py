@@ -107,7 +107,7 @@ def describe(self: Chronology,
     capture.require_times(); c = self.config
     photos = list(capture.splits.get("train") or capture.names); few = len(photos) // 4
     return dict(photos=photos, aabb=scene_box(capture).tolist(), time_unit=capture.time_unit, time_range=[float(v) for v in capture.time_range],
-                steps=min(c.time_steps, max(2, few)), light=min(c.light_dim, max(4, few)))
+                steps=min(c.time_steps, max(2, few)), light=min(c.light_dim, max(8, few)))
 
 # %% ../../nbs/21_chronology.model.ipynb #2c4ea91a
 @patch
@@ -129,7 +129,7 @@ def build(self: Chronology,
     self.directions = Frequency(3)
     self.sky_net = MLP(self.directions.n_out + light, 3, width=32, depth=2)
     self.masks = nn.Parameter(torch.full((1, 1, n, *c.mask_cells), -3.))
-    nn.init.zeros_(self.tone.weight)
+    nn.init.eye_(self.tone.weight)
 
 # %% ../../nbs/21_chronology.model.ipynb #e8098005
 @patch
