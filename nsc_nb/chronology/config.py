@@ -17,9 +17,9 @@ class ChronologyConfig:
     settle: float = 0.6  # share of the steps after which photos vote on the dates, which then stay; 0: no vote
     rays: int = 4096  # rays a step
     time: str = "step"  # time encoding: step | plain | frequency | none
-    time_steps: int = 16  # learned step functions of time, at most one for four photos
+    time_steps: int = 16  # learned step functions of time
     beta: float = 0.05  # first softness of a step, as a share of the whole time span (published: 0.3)
-    light_dim: int = 16  # numbers in a photo's light code, at most one for four photos; 0 trains without light
+    light_dim: int = 16  # numbers in a photo's light code; 0 trains without light
     levels: int = 8  # levels of the fine hash grid
     features: int = 4  # features a level
     table: int = 16  # log2 of the table entries a level
@@ -41,15 +41,15 @@ class ChronologyConfig:
     warmup: int = 50  # steps over which the rate rises
     anneal: int = 400  # steps over which the proposal weights sharpen
     weight_content: float = 0.5  # content loss
-    weight_steps: float = 5e-5  # price of a step of time (group lasso on the gates), for 72 photos
+    weight_steps: float = 5e-5  # price of a step of time (group lasso on the gates)
     weight_code: float = 1e-4  # pull of the light codes towards zero
     weight_mask: float = 0.05  # mask size
     weight_sky: float = 0.05  # sky opacity: empty where labels say sky, full elsewhere
     weight_distortion: float = 1e-3  # mip-NeRF 360 distortion
     weight_proposal: float = 1.0  # proposal (interlevel) loss
-    weight_light: float = 1e-4  # pull of the light network towards a mere change of tone, for 72 photos
-    weight_even: float = 0.01  # pull of each photo's sky towards one colour, for 72 photos
-    weight_depth: float = 0.2  # depth of the sparse points, where the capture has some
+    weight_light: float = 0.01  # few photos: pull of the light network towards a mere change of tone
+    weight_even: float = 0.01  # few photos: pull of each photo's sky towards one colour
+    weight_depth: float = 0.3  # depth of the sparse points, where the capture has some
     depth_rays: int = 512  # rays a step that end on such points
     exclude: tuple[str, ...] = ("person", "car")  # labels whose pixels are never looked at
 
