@@ -7,10 +7,10 @@ __all__ = ['BENCHMARKS', 'VARIANTS', 'CHRONOLOGY', 'REAL_LIGHT', 'BANNER', 'REAL
            'dependency_hash', 'machine', 'commit', 'Result', 'results_folder', 'save_result', 'load_result', 'Work',
            'Benchmark', 'benchmark', 'current_hash', 'is_stale', 'bench', 'chronology_run', 'best_camera',
            'change_widths', 'chronology_quality', 'chronology_changes', 'real_folder', 'statue_of_liberty',
-           'sacre_coeur', 'with_banner', 'beside_guesses', 'banner_found', 'real_places', 'many_photos',
-           'thousand_photos', 'demo_job', 'grid_turn', 'hashgrid_speed', 'heading', 'table', 'report', 'quality_rows',
-           'width_rows', 'change_rows', 'seed_rows', 'speed_rows', 'demo_rows', 'real_rows', 'banner_rows', 'many_rows',
-           'beats']
+           'sacre_coeur', 'with_banner', 'beside_guesses', 'banner_found', 'banner_figure', 'real_places',
+           'many_photos', 'thousand_photos', 'demo_job', 'grid_turn', 'hashgrid_speed', 'heading', 'table', 'report',
+           'quality_rows', 'width_rows', 'change_rows', 'seed_rows', 'speed_rows', 'demo_rows', 'real_rows',
+           'banner_rows', 'many_rows', 'beats']
 
 # %% ../nbs/93_benchmarks.ipynb #5fd4daa0
 import ast, hashlib, inspect, json, os, platform, subprocess, sys, tempfile, textwrap, time
@@ -341,6 +341,25 @@ def banner_found(
     maps = {n: score(n) for n in capture.names}
     return dict(true=truth["date"], gap=[day(a), day(b)], gap_days=(b - a) * (capture.time_range[1] - capture.time_range[0]), found=[dict(date=f["date"], strength=f["strength"]) for f in found],
                 strongest_within_gap=bool(found) and abs(found[0]["t"] - truth["t"]) <= b - a, precision=maps, held_out={n: maps[n] for n in capture.splits["test"]})
+
+# %% ../nbs/93_benchmarks.ipynb #5427e0e7
+def banner_figure(
+    method,   # trained chronology
+    capture,  # Capture with a planted banner
+    names,    # photos
+):            # -> Figure
+    "Photos, their content before and after the strongest change that was found, and the map of what changed, with the banner's true outline."
+    import matplotlib.pyplot as plt
+    from nsc_nb.chronology.evaluation import change_map
+    from nsc_nb.planted import outline
+    best = max(method.change_dates(capture, views=len(method.photos)), key=lambda f: f["strength"]); ends = max(0., best["t"] - .01), min(1., best["t"] + .01)
+    fig, axes = plt.subplots(len(names), 4, figsize=(11, 2.6 * len(names)), squeeze=False)
+    for row, n in zip(axes, names):
+        i = capture.index(n); edge = outline(capture.cameras, i, capture.extra["changes"][0]["corners"]); shown = [method.render(capture.cameras[[i]], date=t)["content"][0].clamp(0, 1) for t in ends]
+        titles = (f"{capture.dates[i]}{', held out' if n in capture.splits['test'] else ''}", f"content before {best['date']}", "content after", "what changed")
+        for ax, im, t in zip(row, (capture.image(n), *shown, change_map(method, capture.cameras, i, *ends)), titles): ax.imshow(im); ax.set_title(t, fontsize=9); ax.axis("off")
+        row[3].plot(*np.r_[edge, edge[:1]].T, "w-", lw=.8)
+    fig.tight_layout(); plt.close(fig); return fig
 
 # %% ../nbs/93_benchmarks.ipynb #d1083fa0
 REAL = CHRONOLOGY + ["nsc_nb." + m for m in ("colmap", "formats", "labels", "planted", "prepare", "tidy")]
