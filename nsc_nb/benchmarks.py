@@ -169,14 +169,13 @@ def bench(
 ) -> dict[str, Result]:
     "Run benchmarks one after another and write their results. Raises ConfigError for an unknown name."
     wanted = list(BENCHMARKS) if only is None else [only] if isinstance(only, str) else list(only)
-    for n in wanted: current_hash(n)
-    out = {}
+    code, at, out = {n: current_hash(n) for n in wanted}, commit(), {}              # before anything runs: files may change meanwhile
     with tempfile.TemporaryDirectory() as tmp:
         work = Work(Path(folder or tmp))
         for n in wanted:
             b, start = BENCHMARKS[n], time.perf_counter()
             value = b.run(work, tiny)
-            out[n] = Result(n, value, round(time.perf_counter() - start, 2), f"nsc_nb bench --only {n}", b.seeds, commit(), str(date.today()), machine(), b.modules, current_hash(n))
+            out[n] = Result(n, value, round(time.perf_counter() - start, 2), f"nsc_nb bench --only {n}", b.seeds, at, str(date.today()), machine(), b.modules, code[n])
             if not tiny: save_result(out[n])
             print(f"{n}: {out[n].seconds:.0f} s" + ("" if tiny else f", written to {n}.json"), flush=True)
     return out
