@@ -160,7 +160,7 @@ def depth_segment(
 
 def off_segment(flow, ends):
     "The part of a flow (h, w, 2) that no static point between the `ends` explains: (h, w, 2) px."
-    h, w = flow.shape[:2]; p0, p1 = ends; e = p1 - p0
+    h, w = flow.shape[:2]; p0, p1 = (np.nan_to_num(np.asarray(p, np.float64)).clip(-1e6, 1e6) for p in ends); e = p1 - p0      # points beside the camera project to far away
     q = np.stack(np.meshgrid(np.arange(w) + .5, np.arange(h) + .5), -1) + flow - p0
     s = (q * e).sum(-1) / np.maximum((e * e).sum(-1), 1e-9)
     return q - s.clip(0, 1)[..., None] * e
