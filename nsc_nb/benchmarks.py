@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['BENCHMARKS', 'VARIANTS', 'CHRONOLOGY', 'REAL_LIGHT', 'BANNER', 'REAL', 'MANY', 'PROMISES', 'OPEN', 'code_hash',
-           'dependency_hash', 'machine', 'commit', 'Result', 'results_folder', 'save_result', 'load_result', 'Work',
-           'Benchmark', 'benchmark', 'current_hash', 'is_stale', 'bench', 'chronology_run', 'best_camera',
-           'change_widths', 'chronology_quality', 'chronology_changes', 'real_folder', 'statue_of_liberty',
-           'sacre_coeur', 'with_banner', 'beside_guesses', 'banner_found', 'real_places', 'many_photos',
-           'thousand_photos', 'demo_job', 'grid_turn', 'hashgrid_speed', 'heading', 'table', 'report', 'quality_rows',
-           'width_rows', 'change_rows', 'seed_rows', 'speed_rows', 'demo_rows', 'real_rows', 'banner_rows', 'many_rows',
-           'beats']
+           'dependency_hash', 'machine', 'commit', 'Result', 'results_folder', 'save_result', 'picture_file',
+           'save_picture', 'load_result', 'Work', 'Benchmark', 'benchmark', 'current_hash', 'is_stale', 'bench',
+           'chronology_run', 'best_camera', 'change_widths', 'chronology_quality', 'place_found', 'chronology_changes',
+           'real_folder', 'statue_of_liberty', 'sacre_coeur', 'with_banner', 'beside_guesses', 'banner_found',
+           'banner_picture', 'real_places', 'many_photos', 'thousand_photos', 'demo_job', 'grid_turn', 'hashgrid_speed',
+           'heading', 'table', 'report', 'quality_rows', 'width_rows', 'change_rows', 'seed_rows', 'speed_rows',
+           'demo_rows', 'real_rows', 'banner_rows', 'many_rows', 'beats']
 
 # %% ../nbs/93_benchmarks.ipynb #5fd4daa0
 import ast, hashlib, inspect, json, os, platform, subprocess, sys, tempfile, textwrap, time
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Callable
 import numpy as np
 import torch
-from .core import ConfigError, DataError, data_root, from_dict, nearest, read_json, write_json
+from .core import ConfigError, DataError, atomic_write, data_root, from_dict, nearest, read_json, write_json
 
 # %% ../nbs/93_benchmarks.ipynb #d38e7f6d
 class _Bare(ast.NodeTransformer):
@@ -99,6 +99,22 @@ def save_result(
     "Write a result, whole or not at all."
     return write_json(asdict(result), results_folder()/f"{result.name}.json")
 
+# %% ../nbs/93_benchmarks.ipynb #bbfe70a6
+def picture_file(
+    name: str,  # of a benchmark
+    what: str,  # is seen on it
+) -> Path:      # exists or not
+    "The picture that a benchmark keeps beside its result."
+    return results_folder()/f"{name}.{what}.jpg"
+
+def save_picture(
+    image,      # uint8 (H, W, 3)
+    file: Path, # from `picture_file`
+):
+    "Write a picture, whole or not at all."
+    from PIL import Image
+    with atomic_write(file) as p: Image.fromarray(image).save(p, "JPEG", quality=88)
+
 # %% ../nbs/93_benchmarks.ipynb #994aed11
 def load_result(
     name: str,       # of a benchmark
@@ -110,9 +126,10 @@ def load_result(
 # %% ../nbs/93_benchmarks.ipynb #599cb13b
 @dataclass
 class Work:
-    "Shared work of one invocation, by name."
+    "Shared work of one invocation, by name; and the pictures (uint8) that a benchmark wants kept beside its numbers."
     folder: Path
     kept: dict = field(default_factory=dict)
+    pictures: dict = field(default_factory=dict)
     def once(self,
         key: str,       # says what is made, with all that it depends on
         make: Callable, # () -> the thing
@@ -173,10 +190,12 @@ def bench(
     with tempfile.TemporaryDirectory() as tmp:
         work = Work(Path(folder or tmp))
         for n in wanted:
-            b, start = BENCHMARKS[n], time.perf_counter()
+            b, start, work.pictures = BENCHMARKS[n], time.perf_counter(), {}
             value = b.run(work, tiny)
             out[n] = Result(n, value, round(time.perf_counter() - start, 2), f"nsc_nb bench --only {n}", b.seeds, at, str(date.today()), machine(), b.modules, code[n])
-            if not tiny: save_result(out[n])
+            if not tiny:
+                for what, image in work.pictures.items(): save_picture(image, picture_file(n, what))
+                save_result(out[n])
             print(f"{n}: {out[n].seconds:.0f} s" + ("" if tiny else f", written to {n}.json"), flush=True)
     return out
 
@@ -192,9 +211,8 @@ def chronology_run(
     from nsc_nb.chronology.evaluation import Chronology
     from nsc_nb.synthetic import street
     from nsc_nb.training import train
-    def scene(): return (street(24, 48, 64, seed, 3) if tiny else street(seed=seed)).capture(work.folder/f"street{seed}")
     def made():
-        capture = work.once(f"street {seed}", scene)
+        capture = work.once(f"street {seed}", lambda: street(*((24, 48, 64, seed, 3) if tiny else (72, 96, 128, seed, 8))).capture(work.folder/f"street{seed}"))
         config = replace(presets()["tiny" if tiny else "fast"], seed=seed, **changes)
         if tiny: config = replace(config, steps=60)
         method = Chronology(config, capture)
@@ -251,17 +269,32 @@ def chronology_quality(work, tiny):
     return out
 
 # %% ../nbs/93_benchmarks.ipynb #57a24f36
-@benchmark("chronology_changes", CHRONOLOGY, seeds=[0, 1, 2], helpers=(chronology_run,))
+def place_found(
+    method,   # trained chronology
+    capture,  # its Capture
+    scene,    # the synthetic street behind it
+    change,   # true change, with its box
+    found,    # what `change_dates` says of it
+) -> float | None:  # average precision; None where nothing changes in the chosen view
+    "How well the map of a found change shows where the street changed between the same two dates."
+    from nsc_nb.chronology.evaluation import change_map, map_score
+    i = best_camera(capture, change["box"]); camera = capture.cameras[[i]]
+    a, b = (scene.render(camera, found[k])["content"][0] for k in ("before", "after")); truth = ((a - b).abs().amax(-1) > .05).numpy()   # (H, W)
+    return map_score(change_map(method, capture.cameras, i, found["before"], found["after"]), truth) if truth.any() else None
+
+# %% ../nbs/93_benchmarks.ipynb #d6ab6e79
+@benchmark("chronology_changes", CHRONOLOGY, seeds=[0, 1, 2], helpers=(chronology_run, best_camera, place_found))
 def chronology_changes(work, tiny):
-    "Recall and precision of change dates, and held-out PSNR, for three scenes."
+    "Recall and precision of change dates, maps of the changes found, and held-out PSNR, for three scenes."
     from nsc_nb.chronology.evaluation import match_changes
+    from nsc_nb.synthetic import street
     out = {}
     for seed in (0,) if tiny else (0, 1, 2):
         method, capture, seconds = chronology_run(work, tiny, seed)
         found, truth = method.change_dates(capture), capture.extra["changes"]
         match = match_changes(found, [c["t"] for c in truth], capture.cameras.time[[capture.index(n) for n in method.photos]])
-        days, hits = capture.time_range[1] - capture.time_range[0], {t: f for f, t in match["pairs"]}; when = lambda t: None if t is None else str(capture.from_unit(t))
-        rows = [dict(place=c["place"], date=c["date"], found=when(hits.get(c["t"])), gap_days=round(g * days, 1), hit=c["t"] in hits) for c, g in zip(truth, match["gaps"])]
+        days, hits = capture.time_range[1] - capture.time_range[0], {t: f for f, t in match["pairs"]}; scene = street(*((24, 48, 64, seed, 3) if tiny else (72, 96, 128, seed, 8))); by = {f["t"]: f for f in found}; when = lambda t: None if t is None else str(capture.from_unit(t))
+        rows = [dict(place=c["place"], date=c["date"], found=when(hits.get(c["t"])), gap_days=round(g * days, 1), hit=c["t"] in hits, map=place_found(method, capture, scene, c, by[hits[c["t"]]]) if c["t"] in hits else None) for c, g in zip(truth, match["gaps"])]
         out[f"seed {seed}"] = dict(recall=match["recall"], precision=match["precision"], rows=rows, found=[dict(date=f["date"], strength=round(f["strength"], 4)) for f in found],
                                    mean=method.evaluate(capture)["mean"], training_seconds=round(seconds, 1))
     return out
@@ -335,16 +368,40 @@ def banner_found(
     from nsc_nb.planted import rectangle_mask
     truth = capture.extra["changes"][0]; seen = capture.cameras.time[[capture.index(n) for n in method.photos]]; a, b = gap_around(truth["t"], seen)
     found = sorted(method.change_dates(capture, views=len(method.photos)), key=lambda f: -f["strength"]); day = lambda t: str(capture.from_unit(t))
-    before, after = (min([a] + [f["t"] - .01 for f in found[:1]]), max([b] + [f["t"] + .01 for f in found[:1]]))          # across the gap and the change that was found
-    score = lambda n: map_score(change_map(method, capture.cameras, capture.index(n), max(0., before), min(1., after)).numpy(), rectangle_mask(capture.cameras, capture.index(n), truth["corners"]) > .5, usable(capture, n))
+    before, after = (found[0]["before"], found[0]["after"]) if found else (a, b)          # the map shows the change that was found
+    score = lambda n: map_score(change_map(method, capture.cameras, capture.index(n), before, after).numpy(), rectangle_mask(capture.cameras, capture.index(n), truth["corners"]) > .5, usable(capture, n))
     maps = {n: score(n) for n in capture.names}
     return dict(true=truth["date"], gap=[day(a), day(b)], gap_days=(b - a) * (capture.time_range[1] - capture.time_range[0]), found=[dict(date=f["date"], strength=f["strength"]) for f in found],
                 strongest_within_gap=bool(found) and abs(found[0]["t"] - truth["t"]) <= b - a, precision=maps, held_out={n: maps[n] for n in capture.splits["test"]})
 
+# %% ../nbs/93_benchmarks.ipynb #8a3f0aed
+def banner_picture(
+    method,      # trained chronology
+    capture,     # Capture with a planted banner
+    found,       # from `change_dates`
+    names,       # photos, one row each
+    height=170,  # of a row, px
+):               # -> uint8 (H, W, 3)
+    "Photo, content before, content after, change map with the true outline; white where nothing stands."
+    from PIL import Image, ImageDraw
+    from nsc_nb.chronology.evaluation import change_map
+    from nsc_nb.figures import to_uint8
+    from nsc_nb.planted import outline
+    rows = []
+    for i in map(capture.index, names):
+        side = [method.render(capture.cameras[[i]], date=found[k]) for k in ("before", "after")]
+        change = change_map(method, capture.cameras, i, found["before"], found["after"]).numpy()
+        row = [capture.image(i), *(to_uint8(m["content"][0] + 1 - m["opacity"][0]) for m in side), to_uint8(np.clip(2 * change, 0, 1))]
+        row = [Image.fromarray(p).resize((round(p.shape[1] * height / p.shape[0]), height)) for p in row]
+        corners = outline(capture.cameras, i, capture.extra["changes"][0]["corners"]) * height / int(capture.cameras.height[i])
+        ImageDraw.Draw(row[-1]).polygon([tuple(c) for c in corners], outline=(255, 160, 0), width=2)
+        rows.append(np.concatenate([np.asarray(p) for p in row], 1))
+    wide = max(r.shape[1] for r in rows); return np.concatenate([np.pad(r, ((0, 6), (0, wide - r.shape[1]), (0, 0)), constant_values=255) for r in rows])
+
 # %% ../nbs/93_benchmarks.ipynb #d1083fa0
 REAL = CHRONOLOGY + ["nsc_nb." + m for m in ("colmap", "formats", "labels", "planted", "prepare", "tidy")]
 
-@benchmark("real_places", REAL, seeds=[0], helpers=(statue_of_liberty, sacre_coeur, with_banner, beside_guesses, banner_found))
+@benchmark("real_places", REAL, seeds=[0], helpers=(statue_of_liberty, sacre_coeur, with_banner, beside_guesses, banner_found, banner_picture))
 def real_places(work, tiny):
     "Held-out quality beside guesses, on two real captures; and a planted change found."
     from nsc_nb.chronology.config import presets
@@ -359,6 +416,7 @@ def real_places(work, tiny):
     out = {}
     for name, capture in places.items():
         method, facts = trained(name, capture)
+        if "banner" in name and (found := sorted(method.change_dates(capture, views=len(method.photos)), key=lambda f: -f["strength"])): work.pictures["banner"] = banner_picture(method, capture, found[0], capture.splits["test"] + method.photos[-3:-2])
         out[name] = facts | dict(settings=REAL_LIGHT) | beside_guesses(method, capture) | (dict(banner=banner_found(method, capture)) if "banner" in name else dict(found=[f["date"] for f in method.change_dates(capture)]))
     return out
 
@@ -497,7 +555,7 @@ def width_rows(value):
 # %% ../nbs/93_benchmarks.ipynb #40f64dd7
 def change_rows(value):
     "Columns and rows of chronology_changes, a row per change."
-    return ["scene", "place", "true date", "found", "photo gap, days", "within"], [[s, r["place"], r["date"], r["found"], r["gap_days"], "yes" if r["hit"] else "no"] for s, v in value.items() for r in v["rows"]]
+    return ["scene", "place", "true date", "found", "photo gap, days", "within", "place (average precision)"], [[s, r["place"], r["date"], r["found"], r["gap_days"], "yes" if r["hit"] else "no", r.get("map")] for s, v in value.items() for r in v["rows"]]
 
 # %% ../nbs/93_benchmarks.ipynb #b7aeb1fa
 def seed_rows(value):

@@ -398,12 +398,12 @@ def distinct_names(
 def depth_ranges(
     cameras,   # N Cameras
     xyz,       # (P, 3) world
-    photo,     # (O,) which camera saw
-    point,     # (O,) which point
+    photo=None, point=None,  # (O,) which camera saw which point; None: each looks at all that lie in its picture
     low=.5, high=99.5,  # percentiles of depth
     room=.3,   # added at both ends, as a share
 ) -> list:     # N pairs near, far; None where fewer than four points were seen
     "Depth range of each camera from the points that it saw."
+    if photo is None: photo, point = np.repeat(np.arange(len(cameras)), len(xyz)), np.tile(np.arange(len(xyz)), len(cameras))
     order = np.argsort(photo, kind="stable"); first = np.searchsorted(photo[order], np.arange(len(cameras) + 1)); out = []
     for i in range(len(cameras)):
         seen = np.asarray(xyz)[point[order[first[i]:first[i + 1]]]]                                   # (S, 3)

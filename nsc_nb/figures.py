@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['to_numpy', 'to_uint8', 'show_images', 'depth_range', 'colour_depth', 'show_depth', 'colour_labels', 'show_labels',
            'error_map', 'compare', 'grid_figure', 'time_slice', 'contact_sheet', 'add_date_stamp', 'time_line',
-           'plot_history', 'frustum_lines', 'plot_cameras', 'write_video', 'show_video']
+           'plot_history', 'plot_cameras', 'write_video', 'show_video']
 
 # %% ../nbs/18_figures.ipynb #68467ab8
 import base64, datetime, io
@@ -16,6 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import Patch
 from PIL import Image, ImageDraw, ImageFont
+from .overview import pyramids, scene_figure
 from .core import DataError, ConfigError, atomic_write
 
 # %% ../nbs/18_figures.ipynb #6d692080
@@ -273,45 +274,19 @@ def plot_history(
     return fig
 
 # %% ../nbs/18_figures.ipynb #96452923
-def frustum_lines(
-    cameras,      # Cameras, N of them
-    size=.5,      # depth of the pyramids, world units
-):                # -> (N, 8, 2, 3) float32: 8 segments per camera, apex to corners and the rim
-    "Segments of the view pyramids in world coordinates."
-    fx, fy, cx, cy, w, h = (to_numpy(getattr(cameras, k)).astype(np.float64)[:, None] for k in ("fx", "fy", "cx", "cy", "width", "height"))
-    u, v = np.concatenate([0 * w, w, w, 0 * w], 1), np.concatenate([0 * h, 0 * h, h, h], 1)                # (N, 4)
-    local = np.stack([(u - cx) / fx, (v - cy) / fy, np.ones_like(u)], -1) * size                          # (N, 4, 3)
-    c2w = to_numpy(cameras.c2w).astype(np.float64)
-    eye = c2w[:, None, :3, 3].repeat(4, 1)                                                                # (N, 4, 3)
-    rim = np.einsum("nij,nkj->nki", c2w[:, :3, :3], local) + eye                                          # (N, 4, 3)
-    return np.concatenate([np.stack([eye, rim], 2), np.stack([rim, np.roll(rim, -1, 1)], 2)], 1).astype(np.float32)
-
-# %% ../nbs/18_figures.ipynb #79e1748c
 def plot_cameras(
     cameras,           # Cameras
     points=None,       # (P, 3) world
     colours=None,      # (P, 3) in [0, 1] or uint8, or None
-    size=None,         # depth of the pyramids, default a fifteenth of the rig's extent
+    size=None,         # depth of the pyramids, default a twelfth of the rig's extent
     values=None,       # (N,) numbers that colour the cameras, default their time
     up=(0, -1, 0),     # world direction that is up on the page
     height=420,        # px
     max_points=3000,   # more are thinned out evenly
 ):                     # -> plotly Figure
-    "View pyramids and points of a scene, to be turned with the mouse."
-    import plotly.graph_objects as go
-    eyes = to_numpy(cameras.c2w)[:, :3, 3]; values = to_numpy(cameras.time if values is None else values).astype(np.float32)
-    size = size or max(float(np.ptp(eyes, axis=0).max()), 1e-3) / 15
-    seg = frustum_lines(cameras, size).round(4)                                                          # (N, 8, 2, 3)
-    xyz = np.concatenate([seg, np.full_like(seg[:, :, :1], np.nan)], 2).reshape(-1, 3)                   # a gap after every segment
-    names = list(cameras.name) if getattr(cameras, "name", None) is not None else [str(k) for k in range(len(eyes))]
-    data = [go.Scatter3d(x=xyz[:, 0], y=xyz[:, 1], z=xyz[:, 2], mode="lines", line=dict(color=values.repeat(24), colorscale="Viridis", width=3), hoverinfo="skip", name="cameras"),
-            go.Scatter3d(x=eyes[:, 0], y=eyes[:, 1], z=eyes[:, 2], mode="markers", marker=dict(size=2.5, color=values, colorscale="Viridis"), text=[f"{n}, {v:.3g}" for n, v in zip(names, values)], hoverinfo="text", name="centres")]
-    if points is not None:
-        p = to_numpy(points); keep = np.linspace(0, len(p) - 1, min(len(p), max_points)).astype(int); p = p[keep].astype(np.float32).round(3)
-        c = "gray" if colours is None else ["rgb({},{},{})".format(*v) for v in to_uint8(to_numpy(colours)[None, keep])[0]]
-        data.append(go.Scatter3d(x=p[:, 0], y=p[:, 1], z=p[:, 2], mode="markers", marker=dict(size=1.6, color=c), hoverinfo="skip", name="points"))
-    x, y, z = (np.asarray(up, float) / np.linalg.norm(up)).tolist(); eye = dict(x=1.1 + 1.2 * x, y=.4 + 1.2 * y, z=-1.3 + 1.2 * z)
-    return go.Figure(data, dict(template="none", height=height, margin=dict(l=0, r=0, t=0, b=0), showlegend=False, scene=dict(aspectmode="data", camera=dict(up=dict(x=x, y=y, z=z), eye=eye))))
+    "View pyramids and points of a scene, to be turned with the mouse: `scene_figure` of a capture's overview, coloured by time."
+    p, c = (None if v is None else to_numpy(v) for v in (points, colours))
+    return scene_figure(cameras, p, None if c is None else to_uint8(c[None])[0], None, max_points, height, to_numpy(cameras.time if values is None else values), up, size)
 
 # %% ../nbs/18_figures.ipynb #e7993beb
 def _even(frame):

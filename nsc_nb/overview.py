@@ -77,18 +77,23 @@ def scene_figure(
     box=None,      # [[x, y, z], [x, y, z]]
     most=3000,     # points drawn
     height=460,    # px
+    values=None,   # (N,) numbers that colour the cameras, such as their times; None: blue
+    up=(0, -1, 0), # world direction that is up on the page
+    size=None,     # depth of the view pyramids; None: a twelfth of the rig's extent
 ):                 # -> plotly Figure
-    "Cameras, points and a box, to be turned with the mouse; the world's y points down."
+    "Cameras, points and a box, to be turned with the mouse."
     import plotly.graph_objects as go
-    eyes = cameras.c2w[:, :3, 3].double().cpu().numpy(); lines = pyramids(cameras, max(float(np.ptp(eyes, axis=0).max()), 1e-3) / 12).reshape(-1, 3).round(4)
+    eyes = cameras.c2w[:, :3, 3].double().cpu().numpy(); lines = pyramids(cameras, size or max(float(np.ptp(eyes, axis=0).max()), 1e-3) / 12).reshape(-1, 3).round(4)
+    shade = None if values is None else np.asarray(values, np.float32); names = [html.escape(n) for n in cameras.name or map(str, range(len(eyes)))]
+    ink = lambda c, k: dict(color=c) if shade is None else dict(color=shade.repeat(k), colorscale="Viridis")
     trace = lambda xyz, **kw: go.Scatter3d(x=xyz[:, 0].astype(np.float32), y=xyz[:, 1].astype(np.float32), z=xyz[:, 2].astype(np.float32), **kw)
-    data = [trace(lines, mode="lines", line=dict(color="#3182bd", width=2), hoverinfo="skip", name="cameras"),
-            trace(eyes, mode="markers", marker=dict(size=2.5, color="#08519c"), text=[html.escape(n) for n in cameras.name or map(str, range(len(eyes)))], hoverinfo="text", name="photos")]
+    data = [trace(lines, mode="lines", line=dict(ink("#3182bd", 12), width=2), hoverinfo="skip", name="cameras"),
+            trace(eyes, mode="markers", marker=dict(ink("#08519c", 1), size=2.5), text=names if shade is None else [f"{n}, {v:.3g}" for n, v in zip(names, shade)], hoverinfo="text", name="photos")]
     if points is not None and len(points):
         keep = thin(len(points), most); rgb = "#777" if colours is None else [f"rgb({r},{g},{b})" for r, g, b in np.asarray(colours)[keep]]
         data.append(trace(np.asarray(points)[keep].round(3), mode="markers", marker=dict(size=1.8, color=rgb), hoverinfo="skip", name="points"))
     if box is not None: data.append(trace(box_edges(box), mode="lines", line=dict(color="#e6550d", width=4), hoverinfo="skip", name="box"))
-    view = dict(aspectmode="data", camera=dict(up=dict(x=0, y=-1, z=0), eye=dict(x=1., y=-1., z=-1.6)))
+    x, y, z = (np.asarray(up, float) / np.linalg.norm(up)).tolist(); view = dict(aspectmode="data", camera=dict(up=dict(x=x, y=y, z=z), eye=dict(x=1. + 1.2 * x, y=.2 + 1.2 * y, z=-1.6 + 1.2 * z)))
     return go.Figure(data, dict(template="none", height=height, margin=dict(l=0, r=0, t=0, b=0), showlegend=False, scene=view))
 
 # %% ../nbs/06_overview.ipynb #f7834073

@@ -15,6 +15,7 @@ class ChronologyConfig:
     seed: int = 0  # of initial values and of the rays drawn
     steps: int = 2800  # optimiser steps
     settle: float = 0.6  # share of the steps after which photos vote on the dates, which then stay; 0: no vote
+    undecided: float = 0.15  # share of the steps, just before the vote, in which photos also stand at their neighbours' dates, so that the vote is fair
     rays: int = 4096  # rays a step
     time: str = "step"  # time encoding: step | plain | frequency | none
     time_steps: int = 16  # learned step functions of time

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from fastcore.basics import patch
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 from ..cameras import Cameras
 from .data import gap_around
@@ -135,16 +136,16 @@ def change_dates(self: Chronology,
                  capture,          # Capture with the training photos
                  views: int = 8,   # training cameras to look from, evenly over the split
                  threshold: float = THRESHOLD,  # smallest strength that counts
-                 ) -> list[dict]:  # t, strength, gap (between photos), date where there are dates
+                 ) -> list[dict]:  # t, strength, before and after (middles of the plateaus beside it), gap (between photos), date where there are dates
     "The dates at which the content of a place changed, by the rule above; strengths below the threshold are left out."
     if self.config.time != "step": raise ConfigError(f"time = '{self.config.time}' has no steps", mend="train with time = 'step'")
     ids = [capture.index(n) for n in self.photos]; times = capture.cameras.time[ids].double().numpy()
     mu, shown = self.plateaus(capture.cameras[ids[::max(1, len(ids) // views)][:views]])
-    out = []
+    ends, out = np.concatenate([[0], mu, [1]]), []; middle = (ends[1:] + ends[:-1]) / 2            # (J+1,) of the plateaus
     for g in group_steps(mu, times):
         each = np.array([max(patch_change(v[j], v[j + 1]) for v in shown) for j in g]) + 1e-9
         strength, t = max(patch_change(v[g[0]], v[g[-1] + 1]) for v in shown), float((mu[g] * each).sum() / each.sum())
-        if strength > threshold: out.append(dict(t=t, strength=round(strength, 4), gap=gap_around(t, times), date=str(capture.from_unit(t)) if capture.time_unit == "date" else None))
+        if strength > threshold: out.append(dict(t=t, strength=round(strength, 4), before=float(middle[g[0]]), after=float(middle[g[-1] + 1]), gap=gap_around(t, times), date=str(capture.from_unit(t)) if capture.time_unit == "date" else None))
     return out
 
 # %% ../../nbs/24_chronology.evaluation.ipynb #abef951c
@@ -186,10 +187,12 @@ def change_map(
     i: int,           # which of them
     before,           # date, or number in [0, 1]
     after,            # date, or number in [0, 1]
-) -> Tensor:          # (H, W) mean absolute difference of the content, over colours
+    blur: float = 1 / 40,  # standard deviation, as a share of the picture's height
+) -> Tensor:          # (H, W) largest absolute difference of the content over colours, blurred
     "What changed between two dates, as one camera sees it. Nothing changes in the sky."
-    a, b = (method.render(cameras[[i]], date=d) for d in (before, after))
-    return (a["content"][0] - b["content"][0]).abs().mean(-1) * (a["opacity"][0] > .5)
+    a, b = (method.render(cameras[[i]], date=d) for d in (before, after)); solid = a["opacity"][0] > .5      # (H, W)
+    change = (a["content"][0] - b["content"][0]).abs().amax(-1) * solid                                      # (H, W)
+    return torch.from_numpy(gaussian_filter(change.numpy(), blur * len(change))) * solid
 
 def map_score(
     change,           # (H, W) map

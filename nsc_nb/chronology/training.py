@@ -95,6 +95,17 @@ def before_vote(self: Chronology) -> int:
 
 # %% ../../nbs/22_chronology.training.ipynb #e8274248
 @patch
+def lend_dates(self: Chronology,
+               photo: Tensor,  # (R,) photo of each ray
+               generator,      # chooses
+               ) -> Tensor:    # (R, 1) in [0, 1]
+    "For each ray the date of its photo, of the photo before it or of the one after it, each in a third of the cases."
+    dates, order = self.capture.cameras.time[[self.capture.index(p) for p in self.photos]].sort()  # (N,)
+    place = order.argsort()[photo] + torch.randint(-1, 2, photo.shape, generator=generator)        # (R,)
+    return dates[place.clamp(0, len(dates) - 1)][:, None]
+
+# %% ../../nbs/22_chronology.training.ipynb #b38ce291
+@patch
 def batch(self: Chronology,
           phase: Phase,    # `joint` or `settle`
           step: int,       # within the phase, from 0
@@ -106,7 +117,9 @@ def batch(self: Chronology,
     if getattr(self, "_pixels", None) is None: self._pixels, self._known = ChronologyPixels(self.capture, self.photos, c.exclude), PointRays(self.capture, self.photos)
     n, step = c.rays // world + (rank < c.rays % world), self.overall(phase, step)
     known = self._known.batch(max(1, c.depth_rays // world), c.seed, step, rank, world) if c.weight_depth and len(self._known) else None
-    return dict(self._pixels.batch(n, c.seed, step, rank, world), known=known, generator=step_generator(c.seed, "jitter", step, rank))
+    out = dict(self._pixels.batch(n, c.seed, step, rank, world), known=known, generator=step_generator(c.seed, "jitter", step, rank))
+    if self.before_vote() - round(c.undecided * c.steps) <= step < self.before_vote() < c.steps: out["rays"].time = self.lend_dates(out["photo"], step_generator(c.seed, "dates", step, rank))
+    return out
 
 # %% ../../nbs/22_chronology.training.ipynb #6ff224f8
 @patch
@@ -148,13 +161,13 @@ def best_cut(
     off: Tensor,    # (K,) error of each photo with the step off, photos in the order of time
     on: Tensor,     # (K,) error with the step on
     now: int,       # present cut: number of photos before the step
-    margin: float = 0.01,  # what a move must save, as a share of the error
+    margin: float = 0.01,  # what a move must save, as a share of all that the step makes different
 ) -> int:           # number of photos before the best cut
     "Cheapest cut between photos; `now` when nothing cheaper is worth the move."
     zero = off.new_zeros(1)
     cost = torch.cat([zero, off.cumsum(0)]) + torch.cat([on.flip(0).cumsum(0).flip(0), zero])    # (K+1,)
     best = int(cost.argmin())
-    return best if cost[best] < cost[now] * (1 - margin) else now
+    return best if cost[now] - cost[best] > margin * (off - on).abs().sum() else now
 
 # %% ../../nbs/22_chronology.training.ipynb #46b69b97
 @patch
