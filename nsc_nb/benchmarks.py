@@ -391,7 +391,7 @@ def banner_picture(
     for i in map(capture.index, names):
         side = [method.render(capture.cameras[[i]], date=found[k]) for k in ("before", "after")]
         change = change_map(method, capture.cameras, i, found["before"], found["after"]).numpy()
-        row = [capture.image(i), *(to_uint8(m["content"][0] + 1 - m["opacity"][0]) for m in side), to_uint8(np.clip(2 * change, 0, 1))]
+        row = [capture.image(i), *(to_uint8(m["content"][0].clamp(0, 1)) for m in side), to_uint8(np.clip(2 * change, 0, 1))]
         row = [Image.fromarray(p).resize((round(p.shape[1] * height / p.shape[0]), height)) for p in row]
         corners = outline(capture.cameras, i, capture.extra["changes"][0]["corners"]) * height / int(capture.cameras.height[i])
         ImageDraw.Draw(row[-1]).polygon([tuple(c) for c in corners], outline=(255, 160, 0), width=2)
@@ -416,7 +416,9 @@ def real_places(work, tiny):
     out = {}
     for name, capture in places.items():
         method, facts = trained(name, capture)
-        if "banner" in name and (found := sorted(method.change_dates(capture, views=len(method.photos)), key=lambda f: -f["strength"])): work.pictures["banner"] = banner_picture(method, capture, found[0], capture.splits["test"] + method.photos[-3:-2])
+        if "banner" in name:
+            found = sorted(method.change_dates(capture, views=len(method.photos)), key=lambda f: -f["strength"]) or [dict(before=0., after=1.)]
+            work.pictures["banner"] = banner_picture(method, capture, found[0], capture.splits["test"] + method.photos[-3:-2])
         out[name] = facts | dict(settings=REAL_LIGHT) | beside_guesses(method, capture) | (dict(banner=banner_found(method, capture)) if "banner" in name else dict(found=[f["date"] for f in method.change_dates(capture)]))
     return out
 

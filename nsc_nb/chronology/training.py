@@ -203,12 +203,11 @@ def enter(self: Chronology,
     "At the start of `settle`, every step goes to the cut that the photos near it vote for."
     if phase.name != "settle" or self.capture is None: return
     times, off, on = self.votes(); order = times.argsort(); t = times[order]                      # (N,)
-    edge = torch.cat([t[:1], (t[1:] + t[:-1]) / 2, t[-1:]])                                       # (N+1,) middle of each gap
+    edge = torch.cat([t[:1] - 1e-3, (t[1:] + t[:-1]) / 2, t[-1:]])                                # (N+1,) middle of each gap
     for j, mu in enumerate(self.time.mu.detach().clone()):
         if not 0 < mu < 1: continue
         here = int((t < mu).sum()); a, b = max(0, here - reach), min(len(t), here + reach)        # photos that are asked: a to b
-        cut = a + best_cut(off[j, order[a:b]], on[j, order[a:b]], here - a)
-        if cut != here: self.time.mu.data[j] = edge[cut]
+        self.time.mu.data[j] = edge[a + best_cut(off[j, order[a:b]], on[j, order[a:b]], here - a)]
 
 # %% ../../nbs/22_chronology.training.ipynb #e0089452
 @patch
