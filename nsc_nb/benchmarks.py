@@ -333,7 +333,7 @@ def sacre_coeur(
     c = mask_region(label_sky(prepare_photos(real_folder("sacre_coeur"), dst, max_size, date_column="approx_upload_year", progress=False)))
     return c.with_splits(every_kth(c.names, 4, 3))
 
-REAL_LIGHT = dict(weight_steps=5e-4)  # real light is wilder than the synthetic street's: a step of time costs ten times more, lest it follow the weather
+REAL_LIGHT = dict(weight_steps=1e-3)  # real light is wilder than the synthetic street's: a step of time costs twenty times more, lest it follow the weather
 BANNER = dict(since="2009-07-01", size=(.8, 1.3))  # from this day; share of the wall's extent
 
 def with_banner(

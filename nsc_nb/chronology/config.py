@@ -19,6 +19,7 @@ class ChronologyConfig:
     rays: int = 4096  # rays a step
     time: str = "step"  # time encoding: step | plain | frequency | none
     time_steps: int = 16  # learned step functions of time
+    wander: float = 1.0  # how far a step may move from its even place before the vote, in spacings of steps; 0: as far as it likes (published)
     beta: float = 0.05  # first softness of a step, as a share of the whole time span (published: 0.3)
     light_dim: int = 16  # numbers in a photo's light code; 0 trains without light
     levels: int = 8  # levels of the fine hash grid

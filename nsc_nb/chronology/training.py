@@ -123,6 +123,14 @@ def batch(self: Chronology,
 
 # %% ../../nbs/22_chronology.training.ipynb #6ff224f8
 @patch
+@torch.no_grad()
+def keep_near(self: Chronology):
+    "Bring back the steps that wandered too far."
+    n, far = len(self.time.mu), self.config.wander / len(self.time.mu); home = (torch.arange(n, device=self.time.mu.device) + .5) / n   # (J,)
+    if far: self.time.mu.copy_(self.time.mu.clamp(home - far, home + far))
+
+# %% ../../nbs/22_chronology.training.ipynb #c0b27274
+@patch
 def loss(self: Chronology,
          phase: Phase,  # `joint` or `settle`
          batch: dict,   # from `batch`
@@ -130,6 +138,7 @@ def loss(self: Chronology,
          ) -> dict:     # named weighted terms; "_" in front: logged only
     "Terms of section 3.4 of the paper, weighted."
     c, rays, sky, truth = self.config, batch["rays"], batch["sky"], batch["rgb"]
+    if c.time == "step" and self.training and (phase is None or phase.name != "settle"): self.keep_near()
     code, step = self.codes[batch["photo"]], self.overall(phase, step)           # (R, light_dim)
     few = max(0, (FEW / max(8, len(self.photos))) ** 2 - 1)                       # priors weigh more where there is less to see
     traced = self.geometry.trace(rays, c.shading, step, batch["generator"])
