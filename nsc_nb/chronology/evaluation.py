@@ -98,10 +98,10 @@ def group_steps(
     mu: np.ndarray,  # (J,) ascending dates of steps
     times,           # (N,) dates of the training photos
 ) -> list[list[int]]:  # indices of steps, group by group
-    "Neighbours no further apart than the smaller of the photo gaps they lie in are one group."
-    gap, groups = [b - a for a, b in (gap_around(m, times) for m in mu)], []
+    "Neighbours with at most one photo between them are one group."
+    place, groups = np.searchsorted(np.sort(times), mu), []                                       # (J,) photos before each step
     for j in range(len(mu)):
-        if groups and mu[j] - mu[j - 1] <= min(gap[j], gap[j - 1]): groups[-1].append(j)
+        if groups and place[j] - place[j - 1] <= 1: groups[-1].append(j)
         else: groups.append([j])
     return groups
 
