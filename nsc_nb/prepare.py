@@ -203,7 +203,7 @@ def _features(folder, say, seed=0, single=False, features=4096):
 def _matches(folder, say, seed=0, portion=64):
     "Matches of the pairs that have none yet, each checked by a two-view geometry with its own seed."
     import itertools, pycolmap
-    db, pairing, matching, geometry = folder/"features.db", pycolmap.ImportedPairingOptions(), pycolmap.FeatureMatchingOptions(), pycolmap.TwoViewGeometryOptions(); geometry.ransac.random_seed = seed
+    db, pairing, matching, geometry = folder/"features.db", pycolmap.ImportedPairingOptions(), pycolmap.FeatureMatchingOptions(), pycolmap.TwoViewGeometryOptions(); geometry.ransac.random_seed = seed; matching.num_threads = 1  # the mapper reads matches in the order in which they were written
     with pycolmap.Database.open(db) as d:
         pairs = list(itertools.combinations(sorted(d.read_all_images(), key=lambda i: i.name), 2)); left = [(a.name, b.name) for a, b in pairs if not d.exists_two_view_geometry(a.image_id, b.image_id)]
     for k in range(0, len(left), portion):
