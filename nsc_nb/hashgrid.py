@@ -142,6 +142,7 @@ except ImportError:  # the torch version takes over
     def njit(f=None, **kw): return f or (lambda f: f)
     intrinsic = njit
 
+# %% ../nbs/11_hashgrid.ipynb #743c3b2d
 # compiled kernels are kept on disk beside the module, so that a second process starts at once (not in a notebook, where cells change)
 _JIT = dict(nogil=True, error_model="numpy", cache="__file__" in globals())
 _BATCH = 128  # points on the scratch pad
@@ -168,7 +169,7 @@ def _corner_loop(D):
     "Compiled loop over a batch of points of D dimensions."
     @njit(**_JIT)
     def corners(xt, p0, n, F, scale, level, idx, wgt):
-        one, F, sy, sz, size, kind = np.float32(1), np.uint32(F), np.uint32(level[0]), np.uint32(level[1]), np.uint32(level[2]), level[4]
+        one, sy, sz, size, kind = np.float32(1), np.uint32(level[0]), np.uint32(level[1]), np.uint32(level[2]), level[4]
         dense, mask, by = kind == _DENSE, np.uint32(size - np.uint32(1)) if kind == _MASK else np.uint32(0xffffffff), np.uint32(1) if kind == _REST else F
         for i in range(n):
             x, fx = _locate(xt[0, p0 + i], scale)
@@ -214,18 +215,25 @@ class _Vectors:
         self.type, self.i32, self.i64 = ir.VectorType(ir.FloatType(), self.F), ir.IntType(32), ir.IntType(64)
         self.args = [context.make_array(t)(context, builder, a).data if hasattr(t, "ndim") else a for t, a in zip(sig.args, args)]
     def at(self, p, j): return self.b.bitcast(self.b.gep(p, [j]), self.type.as_pointer())
+    def store(self, v, p): self.b.store(v, p).align = 4
     def load(self, p):
         v = self.b.load(p); v.align = 4
         return v
-    def store(self, v, p): self.b.store(v, p).align = 4
-    def pad(self, array, i, k): return self.b.gep(array, [self.b.add(i, self.i64(k * _BATCH))])
-    def corner(self, idx, wgt, i, k):
-        "Index, and weight F times."
-        none = self.ir.Constant(self.type, self.ir.Undefined)
-        w = self.b.insert_element(none, self.b.load(self.pad(wgt, i, k)), self.i32(0))
-        return self.index(idx, i, k), self.b.shuffle_vector(w, none, self.ir.Constant(self.ir.VectorType(self.i32, self.F), [0] * self.F))
-    def index(self, idx, i, k): return self.b.zext(self.b.load(self.pad(idx, i, k)), self.i64)
-    def add(self, a, w, v): return self.b.fadd(a, self.b.fmul(w, v, flags=["contract"]), flags=["contract"])
+
+# %% ../nbs/11_hashgrid.ipynb #00fcf6d7
+@patch
+def pad(self: _Vectors, array, i, k): return self.b.gep(array, [self.b.add(i, self.i64(k * _BATCH))])
+@patch
+def index(self: _Vectors, idx, i, k): return self.b.zext(self.b.load(self.pad(idx, i, k)), self.i64)
+@patch
+def add(self: _Vectors, a, w, v): return self.b.fadd(a, self.b.fmul(w, v, flags=["contract"]), flags=["contract"])
+
+# %% ../nbs/11_hashgrid.ipynb #77484e06
+@patch
+def weight(self: _Vectors, wgt, i, k):
+    none = self.ir.Constant(self.type, self.ir.Undefined)
+    w = self.b.insert_element(none, self.b.load(self.pad(wgt, i, k)), self.i32(0))
+    return self.b.shuffle_vector(w, none, self.ir.Constant(self.ir.VectorType(self.i32, self.F), [0] * self.F))
 
 # %% ../nbs/11_hashgrid.ipynb #7639ad17
 @intrinsic(prefer_literal=True)
@@ -237,8 +245,7 @@ def _blend(context, tab, idx, wgt, i, out, o, C, F):
         tab, idx, wgt, i, out, o = v.args[:6]
         total = v.ir.Constant(v.type, [0.] * v.F)
         for k in range(v.C):
-            j, w = v.corner(idx, wgt, i, k)
-            total = v.add(total, w, v.load(v.at(tab, j)))
+            total = v.add(total, v.weight(wgt, i, k), v.load(v.at(tab, v.index(idx, i, k))))
         v.store(total, v.at(out, o))
         return context.get_dummy_value()
     return types.void(tab, idx, wgt, i, out, o, C, F), code
@@ -253,8 +260,8 @@ def _spread(context, grad, o, idx, wgt, i, tab, C, F):
         grad, o, idx, wgt, i, tab = v.args[:6]
         g = v.load(v.at(grad, o))
         for k in range(v.C):
-            j, w = v.corner(idx, wgt, i, k)
-            v.store(v.add(v.load(v.at(tab, j)), w, g), v.at(tab, j))
+            row = v.at(tab, v.index(idx, i, k))
+            v.store(v.add(v.load(row), v.weight(wgt, i, k), g), row)
         return context.get_dummy_value()
     return types.void(grad, o, idx, wgt, i, tab, C, F), code
 
@@ -281,6 +288,7 @@ def _pads(C):
     "Indices of this batch and the next, weights of this batch and the next."
     return np.zeros(C * _BATCH, np.uint32), np.zeros(C * _BATCH, np.uint32), np.zeros(C * _BATCH, np.float32), np.zeros(C * _BATCH, np.float32)
 
+# %% ../nbs/11_hashgrid.ipynb #88172fbc
 @njit(**_JIT)
 def _corners(xt, p0, stop, F, scale, level, idx, wgt):
     "Fill a pad for the batch at p0, which may be empty."
@@ -298,6 +306,7 @@ def _to_rows(columns, rows, start, stop):
             for i in range(p0, min(p0 + 64, stop)):
                 for f in range(F): rows[i, l * F + f] = columns[l, i, f]
 
+# %% ../nbs/11_hashgrid.ipynb #52e2dc7c
 @njit(**_JIT)
 def _to_columns(rows, columns, part, parts):
     "rows (P, L*F) -> columns (L,P,F), one part of the points."
@@ -316,12 +325,12 @@ def _forward_kernel(D, F):
     @njit(**_JIT)
     def forward(xt, table, scales, ints, columns, out, part, parts):
         P = xt.shape[1]
-        idx, idx2, wgt, wgt2 = _pads(C)
+        idx, idx2, wgt, wgt2 = _pads(np.int64(C))
         start, stop = P * part // parts, P * (part + 1) // parts
         for l in range(len(scales)):
             tab, column = table[ints[l, 3]:ints[l, 3] + ints[l, 2]].reshape(-1), columns[l].reshape(-1)
             for p0 in range(start - _BATCH, stop, _BATCH):
-                _corners(xt, p0 + _BATCH, stop, F, scales[l], ints[l], idx2, wgt2)
+                _corners(xt, p0 + _BATCH, stop, np.uint32(F), scales[l], ints[l], idx2, wgt2)
                 for i in range(min(_BATCH, stop - p0)):
                     for k in range(C): _prefetch(tab, np.uint64(idx2[k * _BATCH + i]))
                     if p0 >= start: _blend(tab, idx, wgt, i, column, (p0 + i) * F, C, F)
@@ -337,13 +346,13 @@ def _backward_kernel(D, F):
     @njit(**_JIT)
     def backward(xt, columns, scales, ints, out, part, parts):
         P = xt.shape[1]
-        idx, idx2, wgt, wgt2 = _pads(C)
+        idx, idx2, wgt, wgt2 = _pads(np.int64(C))
         for l in range(len(scales)):
             if (l % parts if l // parts % 2 == 0 else parts - 1 - l % parts) != part: continue
             tab, column = out[ints[l, 3]:ints[l, 3] + ints[l, 2]].reshape(-1), columns[l].reshape(-1)
             tab[:] = 0
             for p0 in range(-_BATCH, P, _BATCH):
-                _corners(xt, p0 + _BATCH, P, F, scales[l], ints[l], idx2, wgt2)
+                _corners(xt, p0 + _BATCH, P, np.uint32(F), scales[l], ints[l], idx2, wgt2)
                 for i in range(min(_BATCH, P - p0)):
                     for k in range(C): _prefetch(tab, np.uint64(idx2[k * _BATCH + i]))
                     if p0 >= 0: _spread(column, (p0 + i) * F, idx, wgt, i, tab, C, F)
@@ -373,13 +382,13 @@ def _points_kernel(D, F):
     @njit(**_JIT)
     def points(xt, table, columns, scales, ints, out, part, parts):
         P = xt.shape[1]
-        idx, idx2, wgt, wgt2 = _pads(C)
+        idx, idx2, wgt, wgt2 = _pads(np.int64(C))
         dot, near = np.empty(C * _BATCH, np.float32), np.empty(2 * D * _BATCH, np.float32)
         start, stop = P * part // parts, P * (part + 1) // parts
         for l in range(len(scales)):
             tab, column = table[ints[l, 3]:ints[l, 3] + ints[l, 2]].reshape(-1), columns[l].reshape(-1)
             for p0 in range(start - _BATCH, stop, _BATCH):
-                _corners(xt, p0 + _BATCH, stop, F, scales[l], ints[l], idx2, wgt2)
+                _corners(xt, p0 + _BATCH, stop, np.uint32(F), scales[l], ints[l], idx2, wgt2)
                 n = min(_BATCH, stop - p0)
                 for i in range(n):
                     for k in range(C): _prefetch(tab, np.uint64(idx2[k * _BATCH + i]))
@@ -397,6 +406,7 @@ def _pool(process, threads):
     "Helper threads of this process (a forked child has none of its parent's)."
     return ThreadPoolExecutor(threads, thread_name_prefix="hashgrid")
 
+# %% ../nbs/11_hashgrid.ipynb #51fbd3c5
 def _launch(kernel, points, *args):
     "Run all parts of a kernel, one here and the others beside."
     parts = min(torch.get_num_threads(), 1 + points // 1024)
@@ -409,6 +419,7 @@ def _empty(*shape):
     "Uninitialised float32 tensor on large pages where the system has them."
     return torch.from_numpy(np.empty(shape, np.float32))
 
+# %% ../nbs/11_hashgrid.ipynb #91fa529e
 class _NumbaEncode(torch.autograd.Function):
     "Hash-grid features by the numba kernels; first derivatives only."
     @staticmethod
@@ -451,12 +462,14 @@ class tl:
     "Stands for `triton.language` until Triton is loaded."
     constexpr = "constexpr"
 
+# %% ../nbs/11_hashgrid.ipynb #c11eb461
 _KERNELS = []
 def _kernel(f):
     "Mark a function that Triton shall compile."
     _KERNELS.append(f.__name__)
     return f
 
+# %% ../nbs/11_hashgrid.ipynb #68282658
 @lru_cache(None)
 def _triton():
     "Triton; the first call imports it and hands it the marked functions."
@@ -530,6 +543,7 @@ def _geometry_on(levels, device):
     "Scales and levels as tensors on a device; levels as a tuple."
     return tuple(torch.from_numpy(a).to(device) for a in _geometry(levels))
 
+# %% ../nbs/11_hashgrid.ipynb #b1c912fd
 class _TritonEncode(torch.autograd.Function):
     "Hash-grid features by the Triton kernels; first derivatives only."
     @staticmethod
@@ -573,6 +587,7 @@ def _tcnn_encoding(n_dims, settings, half):
     import tinycudann
     return tinycudann.Encoding(n_dims, dict(settings), dtype=torch.float16 if half else torch.float32)
 
+# %% ../nbs/11_hashgrid.ipynb #92ba866e
 def encode_tinycudann(
     x,           # (P, D) float32 points in [0, 1], on a CUDA device
     table,       # (entries, F) float32 features of all levels
@@ -593,6 +608,7 @@ def _tinycudann_works():
     return True
 
 # %% ../nbs/11_hashgrid.ipynb #ccc9ccf8
+BACKENDS = ("scalar", "torch", "numba", "triton", "tinycudann")
 _ENCODERS = {"torch": encode_torch, "numba": encode_numba, "triton": encode_triton}
 
 class HashGrid(nn.Module):
@@ -618,11 +634,10 @@ class HashGrid(nn.Module):
         entries = self.levels[-1].offset + self.levels[-1].size
         table = torch.rand(entries, n_features, generator=torch.Generator().manual_seed(seed))
         self.table = nn.Parameter((table * 2 - 1) * 1e-4)  # (entries, F)
-        self.choose("cpu") if backend in ("auto", "numba", "torch", "scalar") else None if backend in BACKENDS else pick_backend(backend, dict.fromkeys(BACKENDS, True), ())
+        if backend not in (*BACKENDS, "auto"): raise ConfigError(f"no backend `{backend}`", nearest(backend, (*BACKENDS, "auto")))
+        if backend not in ("triton", "tinycudann"): self.choose("cpu")  # those two wait for points on a card
 
 # %% ../nbs/11_hashgrid.ipynb #99300c54
-BACKENDS = ("scalar", "torch", "numba", "triton", "tinycudann")
-
 @patch
 def available(self: HashGrid,
     device,  # type of the device, "cpu" or "cuda"
@@ -667,6 +682,7 @@ def to_params(self: HashGrid) -> torch.Tensor:  # (entries * F,)
     "The table as tinycudann's flat parameter, a copy."
     return self.table.detach().reshape(-1).clone()
 
+# %% ../nbs/11_hashgrid.ipynb #6ebe07e2
 @patch
 def from_params(self: HashGrid,
     params,  # (entries * F,), tinycudann's parameter, any float type

@@ -43,7 +43,7 @@ def accumulate(
 ):                # (R, C), or (R, 1) opacity
     "Weighted sum along the ray."
     if values is None: return weights.sum(-1, keepdim=True)                       # (R, 1)
-    return (weights[..., None] * values).sum(-2)                                  # (R, C)
+    return (weights[..., None, :] @ values)[..., 0, :]                            # (R, C)
 
 # %% ../../nbs/14_renderers.volume.ipynb #1f8d2248
 def render_depth(
