@@ -8,9 +8,9 @@ __all__ = ['BENCHMARKS', 'VARIANTS', 'CHRONOLOGY', 'REAL_LIGHT', 'BANNER', 'REAL
            'save_picture', 'load_result', 'Work', 'Benchmark', 'benchmark', 'current_hash', 'is_stale', 'bench',
            'chronology_run', 'best_camera', 'change_widths', 'chronology_quality', 'place_found', 'chronology_changes',
            'real_folder', 'statue_of_liberty', 'sacre_coeur', 'with_banner', 'beside_guesses', 'banner_found',
-           'banner_picture', 'real_places', 'many_photos', 'thousand_photos', 'demo_job', 'grid_turn', 'hashgrid_speed',
-           'heading', 'table', 'report', 'quality_rows', 'width_rows', 'change_rows', 'seed_rows', 'speed_rows',
-           'demo_rows', 'real_rows', 'banner_rows', 'many_rows', 'beats']
+           'banner_picture', 'real_places', 'many_photos', 'thousand_photos', 'demo_job', 'heading', 'table', 'report',
+           'quality_rows', 'width_rows', 'change_rows', 'seed_rows', 'demo_rows', 'real_rows', 'banner_rows',
+           'many_rows', 'beats']
 
 # %% ../nbs/93_benchmarks.ipynb #5fd4daa0
 import ast, hashlib, inspect, json, os, platform, subprocess, sys, tempfile, textwrap, time
@@ -474,45 +474,6 @@ def demo_job(work, tiny):
     m = read_json(out/"metrics.json")
     return dict(seconds=m["seconds"], peak_memory_mb=m["peak_memory_mb"], mean=m["evaluation"]["mean"], recall=m["changes"].get("recall"), precision=m["changes"].get("precision"))
 
-# %% ../nbs/93_benchmarks.ipynb #2c2e7a67
-def _timed(f):
-    "Wall and CPU seconds of a call, and what it returned."
-    wall, cpu = time.perf_counter(), time.process_time()
-    got = f()
-    return (time.perf_counter() - wall, time.process_time() - cpu), got
-
-# %% ../nbs/93_benchmarks.ipynb #d1b07ed2
-def grid_turn(
-    grid,  # HashGrid
-    x,     # (P, 3) points
-    grad,  # (P, L*F) gradient of the features
-):         # -> features and gradient of the table
-    "Forward and backward, once."
-    grid.table.grad = None
-    y = grid(x); y.backward(grad)
-    return y.detach(), grid.table.grad
-
-# %% ../nbs/93_benchmarks.ipynb #f92cddc0
-@benchmark("hashgrid_speed", ["nsc_nb.hashgrid"], seeds=[0], helpers=(grid_turn, _timed))
-def hashgrid_speed(work, tiny):
-    "Numba against eager torch, interleaved: medians of wall and CPU time, and the largest difference."
-    from nsc_nb.hashgrid import HashGrid
-    points, rounds, before = (8192, 3, torch.get_num_threads()) if tiny else (131072, 45, torch.get_num_threads())
-    torch.set_num_threads(2)
-    try:
-        g = torch.Generator().manual_seed(0); x, grad = torch.rand(points, 3, generator=g), torch.randn(points, 32, generator=g)
-        grids = {b: HashGrid(3, 16, 2, 19 if not tiny else 14, 16, 2048 if not tiny else 256, backend=b, seed=0) for b in ("numba", "torch")}
-        with torch.no_grad(): [m.table.mul_(1e4) for m in grids.values()]       # of order 1, so that 1e-5 means something
-        for m in grids.values(): grid_turn(m, x, grad)                          # compiles, warms up
-        times, last = {b: [] for b in grids}, {}
-        for _ in range(rounds):
-            for b, m in grids.items(): t, last[b] = _timed(lambda: grid_turn(m, x, grad)); times[b].append(t)
-    finally: torch.set_num_threads(before)
-    wall, cpu = ({b: float(np.median([t[k] for t in ts])) for b, ts in times.items()} for k in (0, 1))
-    off = [float((a - b).abs().max() / b.abs().max()) for a, b in zip(last["numba"], last["torch"])]
-    return dict(points=points, levels=16, features=2, threads=2, rounds=rounds, wall_ms={b: round(v * 1e3, 2) for b, v in wall.items()}, cpu_ms={b: round(v * 1e3, 2) for b, v in cpu.items()},
-                ratio=dict(wall=round(wall["torch"] / wall["numba"], 2), cpu=round(cpu["torch"] / cpu["numba"], 2)), difference=dict(values=off[0], gradients=off[1]))
-
 # %% ../nbs/93_benchmarks.ipynb #55183d3d
 def heading(
     name: str, # of a benchmark
@@ -564,11 +525,6 @@ def seed_rows(value):
     "Columns and rows of chronology_changes, a row per scene."
     return ["scene", "recall", "precision", "PSNR, dB", "training, s"], [[k, v["recall"], v["precision"], v["mean"]["psnr"], v["training_seconds"]] for k, v in value.items()]
 
-# %% ../nbs/93_benchmarks.ipynb #f1079b26
-def speed_rows(value):
-    "Columns and rows of hashgrid_speed."
-    return ["time", "numba, ms", "torch, ms", "ratio"], [[k, value[f"{k}_ms"]["numba"], value[f"{k}_ms"]["torch"], value["ratio"][k]] for k in ("wall", "cpu")]
-
 # %% ../nbs/93_benchmarks.ipynb #63883462
 def demo_rows(value):
     "Columns and rows of demo_job."
@@ -601,7 +557,6 @@ PROMISES = {  # name -> benchmark, what must hold of its value
     "every change narrower with steps than with plain time, ten times or more": ("chronology_quality", lambda v: all(10 * a["days"] <= b["days"] for a, b in zip(v["as it is"]["widths"], v["plain time"]["widths"]))),
     "where it changed: average precision above 0.8 for every change found, three scenes": ("chronology_changes", lambda v: min(r["map"] for s in v.values() for r in s["rows"] if r["map"] is not None) > .8),
     "every change found, three scenes": ("chronology_changes", lambda v: min(s["recall"] for s in v.values()) == 1),
-    "hash grid: 8 times faster than eager torch, wall and CPU": ("hashgrid_speed", lambda v: min(v["ratio"].values()) >= 8),
     "real places: PSNR, SSIM and ST-LPIPS better than every guess": ("real_places", lambda v: all(beats(p["scores"]["chronology"], g) for n, p in v.items() if "banner" not in n for k, g in p["scores"].items() if k != "chronology")),
     "the banner's day is found within one photo gap": ("real_places", lambda v: v["Sacré-Cœur, banner"]["banner"]["strongest_within_gap"]),
     "the banner's place is found: average precision above 0.8 in a held-out photo, and in the median of all": ("real_places", lambda v: max((b := v["Sacré-Cœur, banner"]["banner"])["held_out"].values()) > .8 and np.median(list(b["precision"].values())) > .8),

@@ -12,7 +12,7 @@ __all__ = ['PACKAGES', 'PROBES', 'Run', 'Folder', 'Name', 'C', 'TYRO', 'COMMANDS
 
 # %% ../nbs/91_cli.ipynb #e5b90417
 import dataclasses, json, os, sys, time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Generic, Optional, TypeVar
@@ -693,9 +693,12 @@ class Bench:
     "Make measured results again (nbs/results)."
     only: Optional[str] = None       # name of one benchmark; default: all
     tiny: bool = False               # the short version, which keeps nothing
+    json: bool = False               # print one JSON object and nothing else: results by name
     def __call__(self):
+        import nsc_nb.speed          # registers its benchmarks
         from nsc_nb.benchmarks import bench
-        bench(self.only, tiny=self.tiny)
+        with redirect_stdout(sys.stderr) if self.json else nullcontext(): results = bench(self.only, tiny=self.tiny)
+        if self.json: show(results, True)
 
 # %% ../nbs/91_cli.ipynb #034d6e64
 COMMANDS = dict(train=Train[Any], evaluate=Evaluate, render=Render, info=Info, inspect=Inspect, doctor=Doctor, demo=Demo, prepare=Prepare, convert=Convert, bench=Bench)

@@ -42,7 +42,7 @@ def fit(self: Chronology,
         use=None,           # (H, W) bool pixels to look at; None: all
         steps: int = 150,   # steps of Adam on the code
         lr: float = 3e-2,   # its first rate, falling to 0
-        prior: float = 1e-4,  # price of a light unlike those of the training photos
+        prior: float = .05,  # price of a light unlike those of the training photos
         ) -> Tensor:        # (light_dim,) code
     "Light code of a photo that was not trained on; nothing else is changed."
     if not self.config.light_dim: return self.codes.new_zeros(0)
@@ -58,7 +58,8 @@ def fit(self: Chronology,
     def error(code):
         rgb = self.light(u, content, code.expand(len(at), -1))[0]                                # (R, K, 3)
         far = (((code - usual) / spread) ** 2).mean()
-        return ((self.merge(traced, rgb, self.sky(rays.directions, code.expand(len(at), -1))) - truth) ** 2).mean() + prior * far
+        mse = ((self.merge(traced, rgb, self.sky(rays.directions, code.expand(len(at), -1))) - truth) ** 2).mean()
+        return (mse + 1e-6).log() + prior * far
     with torch.no_grad(): start = self.codes[torch.stack([error(c) for c in self.codes]).argmin()]
     code = start.detach().clone().requires_grad_(True)
     adam = torch.optim.Adam([code], lr=lr)
