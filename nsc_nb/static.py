@@ -527,7 +527,8 @@ def static_scenes(
     out, marks = {}, (1, 2) if tiny else (5, 10, 15, 20, 30, 60, 120, 240)
     for name, capture in static_captures(work, tiny).items():
         seconds = 3 if tiny else 300 if name == "fox" else 60
-        plain = {f"{lr:g}": run(PlainNeRF(PlainConfig(lr=lr), capture), capture, seconds, marks[2::2]) for lr in RATES}; best = max(plain, key=lambda k: plain[k][-1]["psnr"])
+        steps = int(seconds / on_threads(1 if tiny else 2, lambda: seconds_of(step_of(PlainNeRF(PlainConfig(), capture)), 3 if tiny else 30))[0])
+        plain = {f"{lr:g}": run(PlainNeRF(PlainConfig(lr=lr, steps=steps), capture), capture, seconds, marks[2::2]) for lr in RATES}; best = max(plain, key=lambda k: plain[k][-1]["psnr"])
         fast = run(FastNeRF(FastConfig(), capture), capture, seconds, marks); goal = plain[best][-1]["psnr"]; t = time_to(fast, goal)
         out[name] = dict(seconds=seconds, threads=1 if tiny else 2, photos={k: len(v) for k, v in capture.splits.items()}, size=[int(capture.cameras.width[0]), int(capture.cameras.height[0])],
                          plain=plain, best=best, fast=fast, goal=goal, reached=t and round(t, 2), ratio=t and round(seconds / t, 2))
