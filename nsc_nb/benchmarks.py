@@ -559,10 +559,13 @@ PROMISES = {  # name -> benchmark, what must hold of its value
     "every change found, three scenes": ("chronology_changes", lambda v: min(s["recall"] for s in v.values()) == 1),
     "real places: PSNR, SSIM and ST-LPIPS better than every guess": ("real_places", lambda v: all(beats(p["scores"]["chronology"], g) for n, p in v.items() if "banner" not in n for k, g in p["scores"].items() if k != "chronology")),
     "the banner's day is found within one photo gap": ("real_places", lambda v: v["Sacré-Cœur, banner"]["banner"]["strongest_within_gap"]),
-    "the banner's place is found: average precision above 0.8 in a held-out photo, and in the median of all": ("real_places", lambda v: max((b := v["Sacré-Cœur, banner"]["banner"])["held_out"].values()) > .8 and np.median(list(b["precision"].values())) > .8),
+    "the banner's place is found: average precision above 0.8 in a held-out photo": ("real_places", lambda v: max(v["Sacré-Cœur, banner"]["banner"]["held_out"].values()) > .8),
+    "the banner's place is found: average precision above 0.8 in the median of all photos": ("real_places", lambda v: np.median(list(v["Sacré-Cœur, banner"]["banner"]["precision"].values())) > .8),
     "a thousand photos: open in 2 s, train below 3 GB": ("many_photos", lambda v: v["open_seconds"] < 2 and v["peak_mb"] < 3072),
     "demo: six minutes, 4 GB": ("demo_job", lambda v: v["seconds"]["all"] <= 360 and v["peak_memory_mb"] <= 4096),
 }
 
 # %% ../nbs/93_benchmarks.ipynb #46fa2015
-OPEN = {}  # promise -> why it is not kept yet
+OPEN = {  # promise -> why it is not kept yet
+    "the banner's place is found: average precision above 0.8 in the median of all photos": "ten photos of strangers leave much to chance: one training had 0.90, another, from other first values, 0.67; three of the ten stay below 0.1 in both",
+}

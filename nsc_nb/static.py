@@ -44,6 +44,7 @@ def static_street(
     if (Path(folder)/"transforms.json").exists(): return Capture.load(folder)
     return street(n_photos, height, width, seed, n_test, n_changes=0, light_spread=0., busy=0., unlabelled=0.).capture(folder)
 
+# %% ../nbs/19_static.ipynb #dee5d221
 def shrink(
     capture,  # Capture, its lenses may be bent
     folder,   # of the small one
@@ -528,6 +529,7 @@ def on_threads(
     try: return f()
     finally: torch.set_num_threads(before)
 
+# %% ../nbs/19_static.ipynb #fad35b13
 def static_scenes(
     work,  # Work of the benchmarks: folder, once
     tiny,  # some seconds instead of the whole
