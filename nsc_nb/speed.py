@@ -257,9 +257,7 @@ SPEED_PROMISES = {  # name -> benchmark, what must hold of its value, what was m
     "the loop costs 5 per cent at most": ("dense_parts", lambda v: 1.05 - v["loop"]["ratio"], 0),
 }
 
-SPEED_OPEN = {  # promise -> why it is not kept yet
-    "hash grid, 131,072 points: 3 times less processor time than torch.compile": "for this very size the compiler leaves one of the two threads idle, which costs it time but no processor time; at half and at twice as many points the ratio is above 4",
-}
+SPEED_OPEN = {}  # promise -> why it is not kept yet
 
 def promise_rows():
     "Columns and rows of the promises whose results are there."
