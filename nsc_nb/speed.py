@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 from .benchmarks import benchmark, load_result
-from .static import STATIC, FastConfig, FastNeRF, PlainConfig, PlainNeRF, dense_variants, growth, loop_overhead, memory_against_batch, occupancy_gain, on_threads, presets, rays_per_second, static_captures, static_scenes, static_street
+from .static import STATIC, FastNeRF, PlainConfig, PlainNeRF, dense_variants, growth, loop_overhead, memory_against_batch, occupancy_gain, on_threads, presets, rays_per_second, static_captures, static_scenes, static_street
 
 # %% ../nbs/93_speed.ipynb #84351a08
 def in_turns(
