@@ -33,7 +33,12 @@ class ChronologyPixels:
         self.cameras, self.sky_id = capture.cameras, capture.vocabulary.get("sky")
     def batch(self, n, seed, step, rank=0, world=1) -> dict:
         "Rays, photo rows (n,), colours (n, 3) and sky flags (n,) or None, of a step; a pure function of the arguments."
-        b = self.sampler.batch(n, seed, step, rank, world)
+        return self.seen(self.sampler.batch(n, seed, step, rank, world))
+    def at(self, rows) -> dict:
+        "The same for given rows (n,) of the sampler."
+        return self.seen(self.sampler.take(rows))
+    def seen(self, b) -> dict:
+        "Rays and flags for what the sampler drew."
         sky = None if b["label"] is None or self.sky_id is None else b["label"] == self.sky_id   # (n,)
         return dict(rays=self.cameras.rays(b["camera"], b["xy"]), photo=b["name"], rgb=b["rgb"], sky=sky)
 

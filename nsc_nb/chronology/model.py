@@ -45,6 +45,7 @@ class Geometry(nn.Module):
                               finest=c.proposal_finest, activation="trunc_exp", bias=-1., seed=c.seed)
         self.sampler = ProposalSampler([prior], (c.proposal_samples,), c.samples, anneal_steps=c.anneal)
         self.n_out = self.grid.n_out + 16
+        self.changes = None                          # in stepped geometry: a network from features to what each step builds
 
 # %% ../../nbs/21_chronology.model.ipynb #5ed2b5ba
 @patch
@@ -52,12 +53,20 @@ def forward(self: Geometry,
             x: Tensor,  # (P, 3) world points
             ) -> tuple[Tensor, Tensor]:
     "Density (P,) and features (P, n_out) of points."
+    seen = self.look(x)
+    return trunc_exp(seen["raw"]) * seen["solid"], seen["h"]  # (P,), (P, n_out)
+
+@patch
+def look(self: Geometry,
+         x: Tensor,  # (P, 3) world points
+         ) -> dict:  # raw (P,), solid (P,), h (P, n_out); built (P, J) where geometry is stepped
+    "What there is at points: logarithm of density, whether there can be any, features; and what each step of time adds to the logarithm."
     u = normalise(x, self.aabb)                          # (P, 3)
     inside = ((u > 0) & (u < 1)).all(-1)                 # (P,)
     h = self.grid(u.clamp(0, 1))                         # (P, L*F)
     raw = self.net(h)                                    # (P, 17)
-    sigma = trunc_exp(raw[:, 0] - 1) * inside       # (P,)
-    return sigma, torch.cat([h, raw[:, 1:]], -1)         # (P,), (P, n_out)
+    more = {} if self.changes is None else dict(built=self.changes(h))                           # (P, J)
+    return dict(raw=raw[:, 0] - 1, solid=inside, h=torch.cat([h, raw[:, 1:]], -1), **more)
 
 # %% ../../nbs/21_chronology.model.ipynb #27d754ad
 @patch
@@ -66,15 +75,29 @@ def trace(self: Geometry,
           shading: str = "ray",   # composite features first ("ray"), or keep them all ("sample")
           step: int | None = None,  # training step, for the annealing of the proposal; None: evaluation
           generator=None,         # jitters the first edges in training
+          s: Tensor | None = None,  # (R, J) steps that are on, where geometry is stepped
+          keep=None,              # what may be seen: points (P, 3) -> bool (P,); None: everything
           ) -> dict:
     "Walk rays: shading features and weights, A, depth, and the edges and weights of both passes."
     edges, levels = self.sampler(rays, step, generator)                 # (R, S+1), [(R, n+1), (R, n)]
-    z = midpoints(edges)                                                # (R, S)
-    sigma, h = self(points_on_rays(rays, z).reshape(-1, 3))             # (R*S,), (R*S, C)
-    w = density_weights(sigma.reshape(z.shape), edges, rays.directions) # (R, S)
-    A, h = w.sum(-1, keepdim=True), h.reshape(*z.shape, -1)             # (R, 1), (R, S, C)
+    z = midpoints(edges); x = points_on_rays(rays, z).reshape(-1, 3)    # (R, S), (R*S, 3)
+    seen = self.look(x)
+    if keep is not None: seen["solid"] = seen["solid"] & keep(x)        # (R*S,)
+    seen = {k: v.reshape(*z.shape, *v.shape[1:]) for k, v in seen.items()} | dict(edges=edges, directions=rays.directions)
+    return dict(self.weigh(seen, s, shading), levels=levels)
+
+@patch
+def weigh(self: Geometry,
+          seen: dict,             # raw, solid (R, S), h (R, S, C), edges (R, S+1), directions (R, 3); built (R, S, J) where geometry is stepped
+          s: Tensor | None,       # (R, J) steps that are on
+          shading: str = "ray",   # see `trace`
+          ) -> dict:
+    "Weights along rays from what there is at their samples."
+    raw = seen["raw"] if self.changes is None else seen["raw"] + (seen["built"] @ s[..., None])[..., 0]    # (R, S)
+    w = density_weights(trunc_exp(raw) * seen["solid"], seen["edges"], seen["directions"])        # (R, S)
+    A, h = w.sum(-1, keepdim=True), seen["h"]                                                     # (R, 1), (R, S, C)
     shade = dict(h=(accumulate(w, h) / (A + 1e-4))[:, None], w=A) if shading == "ray" else dict(h=h, w=w)
-    return dict(shade, A=A, depth=render_depth(w, edges), edges=edges, weights=w, levels=levels)
+    return dict(shade, A=A, depth=render_depth(w, seen["edges"]), edges=seen["edges"], weights=w, **({} if self.changes is None else dict(seen=seen)))
 
 # %% ../../nbs/21_chronology.model.ipynb #66cc8707
 class Gated(nn.Module):
@@ -99,8 +122,12 @@ class Gated(nn.Module):
 FEW = 24  # with fewer photos than this, there are fewer freedoms and stronger priors
 
 class Chronology(Method):
-    "Neural Scene Chronology (Lin et al., CVPR 2023) on hash grids."
+    "Neural Scene Chronology (Lin et al., CVPR 2023) on hash grids; with `architecture = 'paper'` the published one."
     name, config_class, presets = "chronology", ChronologyConfig, staticmethod(presets)
+    def __new__(cls, config=None, *args, **kw):
+        if cls is Chronology and getattr(config, "architecture", "grid") == "paper":
+            from nsc_nb.chronology.paper import PaperChronology as cls
+        return super().__new__(cls)
 
 @patch
 def describe(self: Chronology,
@@ -123,7 +150,7 @@ def build(self: Chronology,
     self.photos, n = list(structure["photos"]), len(structure["photos"])
     steps, light = structure.get("steps", c.time_steps), structure.get("light", c.light_dim)
     self.geometry = Geometry(torch.tensor(structure["aabb"]), replace(c, **{k: structure[k] for k in ("finest", "features") if k in structure}))
-    self.time = StepTime(steps, c.beta, init="even") if c.time == "step" else time_encoder(c.time, 4)
+    self.time = StepTime(steps, c.beta, init="even") if c.time == "step" else time_encoder(c.time, c.time_steps)
     self.content_net = Gated(self.geometry.n_out, self.time.n_out, c.width, c.width)
     self.content_head = nn.Linear(c.width, 3)
     self.codes = nn.Parameter(torch.randn(n, light) * .1)
@@ -131,8 +158,30 @@ def build(self: Chronology,
     self.light_net = Gated(c.width + 3, light, c.width, 3)
     self.directions = Frequency(3)
     self.sky_net = MLP(self.directions.n_out + light, 3, width=32, depth=2)
-    self.masks = nn.Parameter(torch.full((1, 1, n, *c.mask_cells), -3.))
+    self.masks = nn.Parameter(torch.full((1, 1, n, *c.mask_cells), -3.)) if c.mask else None
     (nn.init.eye_ if "light" in structure else nn.init.zeros_)(self.tone.weight)
+    if c.geometry == "stepped": self.geometry.changes = MLP(self.geometry.grid.n_out, steps, width=32, depth=1); nn.init.zeros_(self.geometry.changes.last.weight); nn.init.zeros_(self.geometry.changes.last.bias)
+
+# %% ../../nbs/21_chronology.model.ipynb #955c46d2
+@patch
+def trace(self: Chronology,
+          rays: Rays,             # R rays
+          t: Tensor | None = None,  # (R, 1) dates in [0, 1]; None: the rays' own
+          step: int | None = None,  # training step; None: evaluation
+          generator=None,         # jitters the first edges in training
+          keep=None,              # what may be seen, see `Geometry.trace`
+          ) -> dict:
+    "Walk rays at dates. In static geometry the date makes no difference."
+    s = self.time(rays.time if t is None else t) if self.config.geometry == "stepped" else None  # (R, J)
+    return self.geometry.trace(rays, self.config.shading, step, generator, s, keep)
+
+@patch
+def dated(self: Chronology,
+          traced: dict,  # from `trace`, for any dates
+          t: Tensor,     # (R, 1) dates in [0, 1]
+          ) -> dict:
+    "The same rays at other dates."
+    return dict(traced, **self.geometry.weigh(traced["seen"], self.time(t), self.config.shading)) if "seen" in traced else traced
 
 # %% ../../nbs/21_chronology.model.ipynb #e8098005
 @patch
@@ -168,6 +217,15 @@ def sky(self: Chronology,
     d = self.directions(F.normalize(directions, dim=-1))              # (R, n)
     return torch.sigmoid(self.sky_net(torch.cat([d, code], -1)))      # (R, 3)
 
+# %% ../../nbs/21_chronology.model.ipynb #691aca28
+@patch
+def sky_of(self: Chronology,
+           rays: Rays,    # R rays
+           code: Tensor,  # (R, light_dim)
+           ) -> Tensor:   # (R, 3)
+    "Colour of the sky where rays go; a published model also asks where they start."
+    return self.sky(rays.directions, code)                            # (R, 3)
+
 # %% ../../nbs/21_chronology.model.ipynb #a431569b
 @patch
 def merge(self: Chronology,
@@ -176,6 +234,7 @@ def merge(self: Chronology,
           sky: Tensor,    # (R, 3)
           ) -> Tensor:    # (R, 3)
     "Composite colours along rays and put the sky behind."
+    if self.config.sky == "none": return accumulate(traced["w"], colour)                  # (R, 3) nothing behind: black
     return blend_sky(accumulate(traced["w"], colour), traced["A"], sky, self.config.sky)  # (R, 3)
 
 # %% ../../nbs/21_chronology.model.ipynb #ed6d9b37
@@ -185,11 +244,14 @@ def shade(self: Chronology,
           rays: Rays,    # the same R rays
           t: Tensor,     # (R, 1) dates in [0, 1]
           code: Tensor,  # (R, light_dim) light codes
+          white: Tensor | None = None,  # (R,) bool: rays that see white in place of the sky
           ) -> dict:     # rgb, content, toned, sky: (R, 3) each
-    "Colours of traced rays at dates and under lights."
+    "Colours of rays that were traced at these dates, under lights."
     u, content = self.content(traced, t)                                        # (R, K, width), (R, K, 3)
     rgb, toned = self.light(u, content, code)                                   # (R, K, 3), (R, K, 3)
-    sky, w, A = self.sky(rays.directions, code), traced["w"], traced["A"]       # (R, 3), (R, K), (R, 1)
+    sky, w, A = self.sky_of(rays, code), traced["w"], traced["A"]               # (R, 3), (R, K), (R, 1)
+    if self.config.sky == "none": sky = torch.zeros_like(sky)
+    if white is not None: sky = sky.masked_fill(white[:, None], 1.)
     return dict(rgb=self.merge(traced, rgb, sky), content=accumulate(w, content) + (1 - A),
                 toned=accumulate(w, toned) + (1 - A) * sky.detach(), sky=sky)
 
@@ -201,6 +263,7 @@ def mask_at(self: Chronology,
             ) -> Tensor:    # (R,) in (0, 1), 1 = passed by
     "Transient mask at pixels of the training photos."
     n = len(self.photos)
+    if self.masks is None: return uv.new_zeros(len(uv))                                    # (R,) nobody passes by
     z = photo.to(uv) / max(n - 1, 1)                                                       # (R,)
     at = torch.cat([uv, z[:, None]], -1)[None, :, None, None] * 2 - 1                      # (1, R, 1, 1, 3)
     return torch.sigmoid(F.grid_sample(self.masks, at, align_corners=True, padding_mode="border")[0, 0, :, 0, 0])  # (R,)

@@ -141,22 +141,23 @@ def loss(self: Chronology,
     if c.time == "step" and self.training and (phase is None or phase.name != "settle"): self.keep_near()
     code, step = self.codes[batch["photo"]], self.overall(phase, step)           # (R, light_dim)
     few = max(0, (FEW / max(8, len(self.photos))) ** 2 - 1)                       # priors weigh more where there is less to see
-    traced = self.geometry.trace(rays, c.shading, step, batch["generator"])
+    traced = self.trace(rays, None, step, batch["generator"])
     out = self.shade(traced, rays, rays.time, code)
     mask = self.mask_at(batch["photo"], rays.uv)                                 # (R,)
     (edges, prior), = traced["levels"]                                           # (R, n+1), (R, n)
     terms = dict(colour=colour_loss(out["rgb"], truth, mask),
                  content=c.weight_content * content_loss(out["toned"], truth, mask, sky),
                  mask=c.weight_mask * (mask ** 2).mean(),
-                 sky=c.weight_sky * (sky_loss(traced["A"], sky) + sky_loss(prior.sum(-1, keepdim=True), sky)),
+                 sky=c.weight_sky * (c.sky != "none") * (sky_loss(traced["A"], sky) + sky_loss(prior.sum(-1, keepdim=True), sky)),
                  distortion=(1 + few) * c.weight_distortion * distortion_loss(traced["edges"] / 10, traced["weights"]),
                  proposal=c.weight_proposal * interlevel_loss(traced["edges"], traced["weights"], edges, prior))
     if c.light_dim:
         terms["code"] = c.weight_code * (code ** 2).mean()
         if few: terms["light"], terms["even"] = few * c.weight_light * (self.light_net.outer.weight ** 2).sum(), few * c.weight_even * self.sky_spread(rays, step)
     if c.time == "step": terms["steps"] = (1 + few) * c.weight_steps * min(1, max(0, (step / c.steps - .3) / .2)) * step_price(self.content_net.gate.weight)
+    if c.geometry == "stepped": terms["built"] = (1 + few) * c.weight_built * min(1, step / (.5 * c.steps)) * step_price(self.geometry.changes.last.weight.T)
     if batch["known"] is not None:
-        r = batch["known"]["rays"]; there = self.geometry.trace(r, c.shading, step, batch["generator"]); (e, p), = there["levels"]
+        r = batch["known"]["rays"]; there = self.trace(r, None, step, batch["generator"]); (e, p), = there["levels"]
         terms["depth"] = c.weight_depth * depth_loss(there["depth"], there["A"], r.far, batch["known"]["depth"])
         terms["proposal"] = terms["proposal"] + c.weight_proposal * c.depth_rays / c.rays * interlevel_loss(there["edges"], there["weights"], e, p)
     with torch.no_grad():
@@ -191,19 +192,21 @@ def strong(
 @patch
 @torch.no_grad()
 def votes(self: Chronology,
+          groups=None,        # lists of steps that switch together; None: each alone
           batches: int = 24,  # batches of the training pixels that are asked
           ) -> tuple[Tensor, Tensor, Tensor]:
-    "Dates of the photos (N,), and each photo's content error with each step off and on, (steps, N) each, over the pixels that the step changes most."
+    "Dates of the photos (N,), and each photo's content error with each group of steps off and on, (groups, N) each, over the pixels that the group changes most."
     times = self.capture.cameras.time[[self.capture.index(p) for p in self.photos]]              # (N,)
-    photos, asked = [], []
+    photos, asked, groups = [], [], [[j] for j in range(len(self.time.mu))] if groups is None else groups
     for b in (self.batch(None, k) for k in range(10**6, 10**6 + batches)):
         rays, photo, truth = b["rays"], b["photo"], b["rgb"]
-        traced, code = self.geometry.trace(rays, self.config.shading), self.codes[photo]         # (R, light_dim)
-        sky, s, use = self.sky(rays.directions, code), self.time(rays.time), torch.ones(len(photo), dtype=torch.bool) if b["sky"] is None else ~b["sky"]
+        traced, code = self.trace(rays), self.codes[photo]                                       # (R, light_dim)
+        sky, s, use = self.sky_of(rays, code), self.time(rays.time), torch.ones(len(photo), dtype=torch.bool) if b["sky"] is None else ~b["sky"]
         def seen(j, v):
-            s_j = s.clone(); s_j[:, j] = v; u = F.relu(self.content_net(traced["h"], s_j))       # (R, K, width)
-            return self.merge(traced, self.light(u, torch.sigmoid(self.content_head(u)), code)[1], sky)   # (R, 3) toned content
-        sides = torch.stack([torch.stack([seen(j, v) for v in (0., 1.)]) for j in range(s.shape[1])])     # (J, 2, R, 3)
+            s_j = s.clone(); s_j[:, j] = v; there = self.geometry.weigh(traced["seen"], s_j, self.config.shading) if "seen" in traced else traced
+            u = F.relu(self.content_net(there["h"], s_j))                                         # (R, K, width)
+            return self.merge(there, self.light(u, torch.sigmoid(self.content_head(u)), code)[1], sky)   # (R, 3) toned content
+        sides = torch.stack([torch.stack([seen(j, v) for v in (0., 1.)]) for j in groups])                 # (J, 2, R, 3)
         photos.append(photo[use]); asked.append(torch.cat([((sides - truth) ** 2).sum(-1), (sides[:, 1] - sides[:, 0]).abs().mean(-1)[:, None]], 1)[..., use])   # (J, 3, R')
     photo, asked = torch.cat(photos), torch.cat(asked, -1)                                        # (R,), (J, 3, R)
     voice = torch.stack([strong(change) for change in asked[:, 2]]).float()                       # (J, R)
@@ -216,14 +219,16 @@ def enter(self: Chronology,
           phase: Phase,    # phase that begins
           reach: int = 6,  # photos asked on either side of a step
           ):
-    "At the start of `settle`, every step goes to the cut that the photos near it vote for."
+    "At the start of `settle`, the steps of every gap go to the cut that the photos near it vote for."
     if phase.name != "settle" or self.capture is None: return
-    times, off, on = self.votes(); order = times.argsort(); t = times[order]                      # (N,)
+    times, mu = self.capture.cameras.time[[self.capture.index(p) for p in self.photos]], self.time.mu.detach().clone()             # (N,), (J,)
+    order = times.argsort(); t = times[order]; gap = torch.searchsorted(t, mu)                    # (N,), (J,) photos before each step
+    places = gap[(mu > 0) & (mu < 1)].unique(); groups = [torch.where((gap == g) & (mu > 0) & (mu < 1))[0].tolist() for g in places]
     edge = torch.cat([t[:1] - 1e-3, (t[1:] + t[:-1]) / 2, t[-1:]])                                # (N+1,) middle of each gap
-    for j, mu in enumerate(self.time.mu.detach().clone()):
-        if not 0 < mu < 1: continue
-        here = int((t < mu).sum()); a, b = max(0, here - reach), min(len(t), here + reach)        # photos that are asked: a to b
-        self.time.mu.data[j] = edge[a + best_cut(off[j, order[a:b]], on[j, order[a:b]], here - a)]
+    _, off, on = self.votes(groups)                                                               # (G, N) each
+    for k, (here, group) in enumerate(zip(places.tolist(), groups)):
+        a, b = max(0, here - reach), min(len(t), here + reach)                                    # photos that are asked: a to b
+        self.time.mu.data[group] = edge[a + best_cut(off[k, order[a:b]], on[k, order[a:b]], here - a)]
 
 # %% ../../nbs/22_chronology.training.ipynb #e0089452
 @patch
@@ -231,9 +236,9 @@ def phases(self: Chronology) -> list[Phase]:
     "`joint`, then `settle`."
     c = self.config
     def optimisers(dates=True):
-        slow = list(self.time.parameters()); special = {id(p) for p in [self.masks, *slow]}
+        slow, masks = list(self.time.parameters()), [self.masks] * c.mask; special = {id(p) for p in [*masks, *slow]}
         rest = [p for p in self.parameters() if id(p) not in special and p.numel()]
-        groups = [dict(params=rest, lr=c.lr), dict(params=[self.masks], lr=c.lr_mask)] + [dict(params=slow, lr=c.lr_time)] * bool(slow and dates)
+        groups = [dict(params=rest, lr=c.lr)] + [dict(params=masks, lr=c.lr_mask)] * c.mask + [dict(params=slow, lr=c.lr_time)] * bool(slow and dates)
         return dict(adam=torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-12, fused=True))
     hold, first = max(1, round(.3 * c.steps)), self.before_vote()
     fade = exponential(max(1, c.steps - hold), c.lr_final)
