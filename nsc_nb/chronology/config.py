@@ -72,7 +72,7 @@ class ChronologyConfig:
     anneal: int = 400  # steps over which the proposal weights sharpen
     weight_content: float = 0.5  # content loss
     weight_steps: float = 5e-5  # price of a step of time (group lasso on the gates)
-    weight_built: float = 2e-4  # price of building and tearing down (group lasso on the steps of density), where geometry is stepped
+    weight_built: float = 1e-4  # price of building and tearing down (group lasso on the steps of density), where geometry is stepped
     weight_code: float = 1e-4  # pull of the light codes towards zero
     weight_mask: float = 0.05  # mask size
     weight_sky: float = 0.05  # sky opacity: empty where labels say sky, full elsewhere

@@ -162,7 +162,7 @@ def loss(self: Chronology,
         terms["proposal"] = terms["proposal"] + c.weight_proposal * c.depth_rays / c.rays * interlevel_loss(there["edges"], there["weights"], e, p)
     with torch.no_grad():
         used = mask < .5                                                         # (R,)
-        terms["_psnr"] = -10 * torch.log10(((out["rgb"] - truth)[used] ** 2).mean())
+        terms["_psnr"], terms["_psnr_content"] = (-10 * torch.log10(((out[k] - truth)[used] ** 2).mean()) for k in ("rgb", "toned"))
         terms["_hidden"] = mask.mean()
     return terms
 
