@@ -8,7 +8,7 @@ __all__ = ['PACKAGES', 'PROBES', 'Run', 'Folder', 'Name', 'C', 'TYRO', 'COMMANDS
            'write_frames', 'stamps_of', 'render_run', 'method_info', 'show', 'inspection', 'verdicts', 'probe',
            'doctor', 'part', 'demo_capture', 'pick_lights', 'demo_changes', 'demo_films', 'demo_figure', 'demo',
            'tell_demo', 'Train', 'layers', 'parse_train', 'default_run', 'Evaluate', 'Render', 'Info', 'Inspect',
-           'Doctor', 'Demo', 'Prepare', 'Convert', 'Bench', 'parse', 'main']
+           'Doctor', 'Demo', 'Prepare', 'Convert', 'Bench', 'verbs', 'parse', 'main']
 
 # %% ../nbs/91_cli.ipynb #e5b90417
 import dataclasses, json, os, sys, time
@@ -101,7 +101,7 @@ def choose_protocol(
     "The protocol of an evaluation. Raises ConfigError for an unknown name."
     import inspect
     from nsc_nb.metrics import PROTOCOLS, protocol, stlpips_file
-    if name is not None: return protocol(name)
+    if name is not None: return name if name in getattr(method, "own_protocols", ()) else protocol(name)
     own = inspect.signature(method.evaluate).parameters["protocol"].default or "full"
     try: learned = f"{own}-learned" if f"{own}-learned" in PROTOCOLS and stlpips_file("vgg") else own
     except DataError: learned = own
@@ -239,7 +239,7 @@ def method_info(
         capture = small_street(tmp) if capture is None else capture if hasattr(capture, "cameras") else open_capture(capture)
         learner = get(method)(config, capture)
         return dict(method=method, about=(type(learner).__doc__ or "").strip(), source=entry(method).source, preset=which, presets=list(presets(method)), config=to_dict(config), photos=len(capture.splits.get("train") or capture.names),
-                    parameters=count_parameters(learner), phases={p.name: p.steps for p in learner.phases()}, controls={k: c["help"] for k, c in learner.controls().items()})
+                    parameters=count_parameters(learner.parts() if hasattr(learner, "parts") else learner), phases={p.name: p.steps for p in learner.phases()}, controls={k: c["help"] for k, c in learner.controls().items()})
 
 # %% ../nbs/91_cli.ipynb #b7c1ba41
 def show(
@@ -695,7 +695,7 @@ class Bench:
     tiny: bool = False               # the short version, which keeps nothing
     json: bool = False               # print one JSON object and nothing else: results by name
     def __call__(self):
-        import nsc_nb.speed          # registers its benchmarks
+        import nsc_nb.ablations, nsc_nb.speed   # they register their benchmarks
         from nsc_nb.benchmarks import bench
         with redirect_stdout(sys.stderr) if self.json else nullcontext(): results = bench(self.only, tiny=self.tiny)
         if self.json: show(results, True)
@@ -703,10 +703,20 @@ class Bench:
 # %% ../nbs/91_cli.ipynb #034d6e64
 COMMANDS = dict(train=Train[Any], evaluate=Evaluate, render=Render, info=Info, inspect=Inspect, doctor=Doctor, demo=Demo, prepare=Prepare, convert=Convert, bench=Bench)
 
+def verbs(
+    method: str, # name
+) -> dict:       # verb -> dataclass that does it when called
+    "What only this method can do. Raises ConfigError when that is nothing."
+    import inspect
+    commands = get(method).commands
+    if found := commands() if inspect.ismethod(commands) else {}: return found
+    raise ConfigError(f"`{method}` has no commands of its own", f"train it: nsc_nb train {method} CAPTURE")
+
 def parse(
     args: list[str], # without the program's name
 ):                   # -> a command, ready to be called
     "The command that arguments stand for; SystemExit for --help and for flags that are not understood."
+    if args and args[0] in names(): return tyro.extras.subcommand_cli_from_dict(verbs(args[0]), prog=f"nsc_nb {args[0]}", description=f"What only `{args[0]}` can do.", args=args[1:] or ["--help"], config=TYRO)
     if args and args[0] not in COMMANDS and not args[0].startswith("-"): raise ConfigError(f"no command `{args[0]}`", nearest(args[0], COMMANDS))
     if args[:1] == ["train"] and len(args) > 1 and not args[1].startswith("-"): return parse_train(args[1:])
     known = dict(COMMANDS, train=Train[tyro.conf.Suppress[Any]])

@@ -242,5 +242,6 @@ def map_score(
 def commands(cls: Chronology) -> dict:  # name -> dataclass that does it when called
     "The verbs of a chronology."
     from nsc_nb.chronology.published import VERBS as data
+    from nsc_nb.chronology.paper import VERBS as weights
     from nsc_nb.chronology.queue import VERBS as films
-    return {**data, **films}
+    return {**data, **weights, **films}
