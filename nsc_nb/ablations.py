@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['PARTS', 'RATES', 'calm_stretches', 'flicker', 'chronology_ablations', 'Snapshots', 'timed_run',
-           'chronology_architectures', 'outline', 'on_site', 'chronology_stepped', 'spread', 'part_rows', 'at_minute',
-           'architecture_rows', 'overtakes', 'stepped_rows']
+           'chronology_architectures', 'outline', 'on_site', 'before_and_after', 'chronology_stepped', 'spread',
+           'part_rows', 'at_minute', 'architecture_rows', 'overtakes', 'stepped_rows']
 
 # %% ../nbs/93_ablations.ipynb #5104846c
 import time
@@ -75,6 +75,7 @@ class Snapshots:
         self.score(loop.seconds, loop.total)
         if not self.at: raise KeyboardInterrupt
 
+# %% ../nbs/93_ablations.ipynb #7039c37d
 def timed_run(
     work,     # Work
     tiny,     # small scene, few seconds
@@ -125,6 +126,7 @@ def outline(
     h, w = int(cameras.height[i]), int(cameras.width[i]); v, u = torch.meshgrid(torch.arange(h) + .5, torch.arange(w) + .5, indexing="ij")
     return ((u > x0) & (u < x1) & (v > y0) & (v < y1)).numpy()
 
+# %% ../nbs/93_ablations.ipynb #754a2b2e
 def on_site(
     method,   # trained chronology
     capture,  # of a building site
@@ -139,13 +141,24 @@ def on_site(
         there.append(((p["truth"].numpy() - p["rgb"][0].clamp(0, 1).numpy()) ** 2)[spot].ravel()); errors.append(off[spot & solid]); depth.append(off[solid])
     return dict(mean=scored["mean"], psnr_there=float(-10 * np.log10(np.concatenate(there).mean())), depth_there=float(np.concatenate(errors).mean()), depth=float(np.concatenate(depth).mean()))
 
-@benchmark("chronology_stepped", [*CHRONOLOGY, "nsc_nb.building"], seeds=[0, 1], helpers=(outline, on_site))
+def before_and_after(
+    method,   # trained chronology
+    capture,  # of a building site
+    reach=.02,  # from the date of the house, as a share of the time span
+):            # -> uint8 (H, 4 W, 3): colour and depth before, colour and depth after
+    "A held-out view on either side of the house's date."
+    from nsc_nb.figures import to_uint8
+    t = next(c["t"] for c in capture.extra["changes"] if c["place"] == "house"); cam = capture.cameras[[capture.index(capture.splits["test"][0])]]
+    maps = [method.render(cam, date=min(1., max(0., t + d)), light=method.photos[0]) for d in (-reach, reach)]
+    return np.concatenate([to_uint8(p) for m in maps for p in (m["rgb"][0].clamp(0, 1), (m["depth"][0] / 25).clamp(0, 1))], 1)
+
+# %% ../nbs/93_ablations.ipynb #98a70620
+@benchmark("chronology_stepped", [*CHRONOLOGY, "nsc_nb.building"], seeds=[0, 1], helpers=(outline, on_site, before_and_after))
 def chronology_stepped(work, tiny):
     "Static and stepped geometry where a house is built and a shed torn down."
     from nsc_nb.building import building_site
     from nsc_nb.chronology.config import presets
     from nsc_nb.chronology.evaluation import Chronology, match_changes
-    from nsc_nb.figures import to_uint8
     from nsc_nb.training import train
     out = {}
     for seed in (0,) if tiny else (0, 1):
@@ -155,9 +168,7 @@ def chronology_stepped(work, tiny):
             done = train(method, work.folder/f"site{seed}-{geometry}", resume=True, progress=False); method.eval()
             match = match_changes(method.change_dates(capture), [c["t"] for c in capture.extra["changes"]], capture.cameras.time[[capture.index(n) for n in method.photos]])
             out.setdefault(f"seed {seed}", {})[geometry] = on_site(method, capture) | dict(recall=match["recall"], precision=match["precision"], training_seconds=round(done["seconds"], 1))
-            house = next(c for c in capture.extra["changes"] if c["place"] == "house"); cam = capture.cameras[[capture.index(capture.splits["test"][0])]]
-            maps = [method.render(cam, date=min(1., max(0., house["t"] + d)), light=method.photos[0]) for d in (-.02, .02)]
-            rows += [np.concatenate([to_uint8(p) for m in maps for p in (m["rgb"][0].clamp(0, 1), (m["depth"][0] / 25).clamp(0, 1))], 1)]
+            rows.append(before_and_after(method, capture))
         work.pictures[f"seed{seed}"] = np.concatenate(rows)
     return out
 
