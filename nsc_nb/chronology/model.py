@@ -215,7 +215,8 @@ def sky(self: Chronology,
         ) -> Tensor:         # (R, 3)
     "Colour of the sky in a direction under a light."
     d = self.directions(F.normalize(directions, dim=-1))              # (R, n)
-    return torch.sigmoid(self.sky_net(torch.cat([d, code], -1)))      # (R, 3)
+    z = self.sky_net(torch.cat([d, code], -1))                        # (R, 3)
+    return torch.sigmoid(z + (z.clamp(-6, 6) - z).detach())           # (R, 3)
 
 # %% ../../nbs/21_chronology.model.ipynb #691aca28
 @patch
