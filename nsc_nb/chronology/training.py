@@ -225,10 +225,10 @@ def enter(self: Chronology,
     order = times.argsort(); t = times[order]; gap = torch.searchsorted(t, mu)                    # (N,), (J,) photos before each step
     places = gap[(mu > 0) & (mu < 1)].unique(); groups = [torch.where((gap == g) & (mu > 0) & (mu < 1))[0].tolist() for g in places]
     edge = torch.cat([t[:1] - 1e-3, (t[1:] + t[:-1]) / 2, t[-1:]])                                # (N+1,) middle of each gap
-    _, off, on = self.votes(groups)                                                               # (G, N) each
+    _, off, on = self.votes(groups); margin = .05 if self.config.geometry == "stepped" else .01   # (G, N) each
     for k, (here, group) in enumerate(zip(places.tolist(), groups)):
         a, b = max(0, here - reach), min(len(t), here + reach)                                    # photos that are asked: a to b
-        self.time.mu.data[group] = edge[a + best_cut(off[k, order[a:b]], on[k, order[a:b]], here - a)]
+        self.time.mu.data[group] = edge[a + best_cut(off[k, order[a:b]], on[k, order[a:b]], here - a, margin)]
 
 # %% ../../nbs/22_chronology.training.ipynb #e0089452
 @patch
