@@ -171,13 +171,13 @@ def best_cut(
     off: Tensor,    # (K,) error of each photo with the step off, photos in the order of time
     on: Tensor,     # (K,) error with the step on
     now: int,       # present cut: number of photos before the step
-    margin: float = 0.01,  # what a move must save, as a share of all that the step makes different
+    price: float = 0.003,  # of crossing a photo, as a share of all that the step makes different
 ) -> int:           # number of photos before the best cut
-    "Cheapest cut between photos; `now` when nothing cheaper is worth the move."
+    "Cheapest cut between photos, with a price on distance."
     zero = off.new_zeros(1)
-    cost = torch.cat([zero, off.cumsum(0)]) + torch.cat([on.flip(0).cumsum(0).flip(0), zero])    # (K+1,)
-    best = int(cost.argmin())
-    return best if cost[now] - cost[best] > margin * (off - on).abs().sum() else now
+    cost = (torch.cat([zero, off.cumsum(0)]) + torch.cat([on.flip(0).cumsum(0).flip(0), zero])).double()   # (K+1,)
+    far = (torch.arange(len(cost), device=cost.device) - now).abs()                              # (K+1,) photos to cross
+    return int((cost + (price * (off - on).abs().sum() + 1e-9) * far).argmin())
 
 # %% ../../nbs/22_chronology.training.ipynb #46b69b97
 def strong(
@@ -225,10 +225,10 @@ def enter(self: Chronology,
     order = times.argsort(); t = times[order]; gap = torch.searchsorted(t, mu)                    # (N,), (J,) photos before each step
     places = gap[(mu > 0) & (mu < 1)].unique(); groups = [torch.where((gap == g) & (mu > 0) & (mu < 1))[0].tolist() for g in places]
     edge = torch.cat([t[:1] - 1e-3, (t[1:] + t[:-1]) / 2, t[-1:]])                                # (N+1,) middle of each gap
-    _, off, on = self.votes(groups); margin = .05 if self.config.geometry == "stepped" else .01   # (G, N) each
+    _, off, on = self.votes(groups)                                                               # (G, N) each
     for k, (here, group) in enumerate(zip(places.tolist(), groups)):
         a, b = max(0, here - reach), min(len(t), here + reach)                                    # photos that are asked: a to b
-        self.time.mu.data[group] = edge[a + best_cut(off[k, order[a:b]], on[k, order[a:b]], here - a, margin)]
+        self.time.mu.data[group] = edge[a + best_cut(off[k, order[a:b]], on[k, order[a:b]], here - a)]
 
 # %% ../../nbs/22_chronology.training.ipynb #e0089452
 @patch
