@@ -646,7 +646,7 @@ class Demo:
     no_sky: bool = False             # do not label the sky: for places indoors
     def __call__(self): tell_demo(demo(self.capture, self.out, self.preset, sky=not self.no_sky), self.out)
 
-
+# %% ../nbs/91_cli.ipynb #ee08d50c
 @dataclass
 class Prepare:
     "Find the cameras of plain photos: SRC becomes the capture DST."
@@ -669,7 +669,7 @@ class Prepare:
             capture = mask_region(label_sky(capture))
         print(capture, prepared_text(capture), f"report: {self.dst/'report.html'}", sep="\n")
 
-
+# %% ../nbs/91_cli.ipynb #60958fc9
 @dataclass
 class Convert:
     "Another format in, another format out: SRC in FORMAT becomes the capture DST; a capture SRC becomes DST in FORMAT."
@@ -687,7 +687,7 @@ class Convert:
         given = {k: v for k in ("images", "factor", "distortion", "frames", "test_every") if (v := getattr(self, k)) is not None}
         print(f"written: {convert(self.format, self.src, self.dst, force=self.force, **given)}")
 
-
+# %% ../nbs/91_cli.ipynb #75026f3f
 @dataclass
 class Bench:
     "Make measured results again (nbs/results)."

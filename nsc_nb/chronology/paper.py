@@ -52,10 +52,26 @@ def forward(self: FineNet,
     code: Tensor,    # (..., light_dim) light codes
 ) -> dict:           # raw (...), before the softplus; content, rgb (..., 3)
     "All that a point is."
-    h = self.trunk(x)                                                        # (..., width)
-    f = self.branch(torch.cat([h, planes, time], -1))                        # (..., width)
-    content = self.content(f)                                                # (..., 3)
-    return dict(raw=self.sigma(h)[..., 0], content=content, rgb=self.light(torch.cat([f, code, content], -1)))
+    h = self.trunk(x); f, content = self.content_from(torch.cat([h, planes], -1), time)              # (..., width), (..., width), (..., 3)
+    return dict(raw=self.sigma(h)[..., 0], content=content, rgb=self.colour_from(f, content, code))
+
+@patch
+def content_from(self: FineNet,
+    h: Tensor,     # (..., width + n_planes) trunk and tri-plane
+    time: Tensor,  # (..., n_time) encoded times
+) -> tuple[Tensor, Tensor]:
+    "Features f (..., width) and content (..., 3)."
+    f = self.branch(torch.cat([h, time], -1))                                # (..., width)
+    return f, self.content(f)
+
+@patch
+def colour_from(self: FineNet,
+    f: Tensor,        # (..., width) features
+    content: Tensor,  # (..., 3)
+    code: Tensor,     # (..., light_dim) light codes
+) -> Tensor:          # (..., 3)
+    "Colour under light codes."
+    return self.light(torch.cat([f, code, content], -1))
 
 # %% ../../nbs/21_chronology.paper.ipynb #fa7add52
 class Coded(nn.Module):
@@ -110,6 +126,48 @@ def checkpoint_names(
 
 # %% ../../nbs/21_chronology.paper.ipynb #61e91f53
 @patch
+def walk(self: PaperNets,
+    rays,               # origins, directions (R, 3), near, far (R, 1)
+    n=(64, 64),         # intervals of the proposal and of the fine network
+    box=None,           # (2, 3) box of the tri-plane, world; None: positions as they are
+    step=None,          # training step, for the annealing; None: rendering
+    anneal=2500,        # steps over which the proposal weights sharpen
+    jitter=None,        # (R, n[0]+1) uniforms for the first edges; None: no jitter
+    generator=None,     # or what draws them
+    keep=None,          # what may be seen: points (P, 3) -> bool (P,); None: everything
+) -> dict:              # h (R, n1, width + planes), w (R, n1), A, depth (R, 1), edges, weights, levels
+    "Features of trunk and tri-plane at every sample, and weights: all that needs neither date nor photo."
+    e0 = uniform_edges(rays.near.clamp(min=1e-8), rays.far, n[0], jitter, generator)                 # (R, n0+1)
+    x0 = self.where(points_on_rays(rays, midpoints(e0)))                                             # (R, n0, 93)
+    w0 = density_weights(F.softplus(self.proposal(x0)[..., 0]), e0, rays.directions)                 # (R, n0)
+    e1 = sample_pdf(e0, w0.detach(), n[1], anneal_power(step, anneal))                               # (R, n1+1)
+    x = points_on_rays(rays, midpoints(e1)); u = x if box is None else (x - box[0]) / (box[1] - box[0])                        # (R, n1, 3)
+    h = self.fine.trunk(self.where(x)); raw = self.fine.sigma(h)[..., 0]                             # (R, n1, width), (R, n1)
+    if keep is not None: raw = raw.masked_fill(~keep(x.reshape(-1, 3)).reshape(raw.shape), -100.)    # as published
+    w = density_weights(F.softplus(raw), e1, rays.directions)                                        # (R, n1)
+    h = torch.cat([h, self.triplane(u.reshape(-1, 3)).reshape(*x.shape[:2], -1)], -1)                # (R, n1, C)
+    return dict(h=h, w=w, A=accumulate(w), depth=render_depth(w, e1), edges=e1, weights=w, levels=[(e0, w0)])
+
+# %% ../../nbs/21_chronology.paper.ipynb #e2cc9cad
+@patch
+def content_at(self: PaperNets,
+    h: Tensor,  # (R, S, C) features, from `walk`
+    t: Tensor,  # (R, 1) dates in [0, 1]
+) -> tuple[Tensor, Tensor]:
+    "Features (R, S, width) and content (R, S, 3) at dates."
+    return self.fine.content_from(h, self.steps(t)[:, None].expand(*h.shape[:2], -1))
+
+@patch
+def light_at(self: PaperNets,
+    f: Tensor,        # (R, S, width) features
+    content: Tensor,  # (R, S, 3)
+    code: Tensor,     # (R, light_dim)
+) -> Tensor:          # (R, S, 3)
+    "Colour under light codes."
+    return self.fine.colour_from(f, content, code[:, None].expand(*content.shape[:2], -1))
+
+# %% ../../nbs/21_chronology.paper.ipynb #d495ce06
+@patch
 def trace(self: PaperNets,
     rays,               # origins, directions (R, 3), near, far (R, 1), time (R, 1)
     row: Tensor,        # (R,) rows of the tables
@@ -123,20 +181,14 @@ def trace(self: PaperNets,
     sky="double",       # rule of `blend_sky`
     angles="arctan",    # rule of `sphere_uv`
 ) -> dict:              # rgb, content, sky (R, 3), depth, opacity (R, 1), edges, weights: (proposal, fine)
-    "Walk rays (section 3 of the paper, appendix)."
-    e0 = uniform_edges(rays.near, rays.far, n[0], jitter, generator)                                 # (R, n0+1)
-    x0 = self.where(points_on_rays(rays, midpoints(e0)))                                             # (R, n0, 93)
-    w0 = density_weights(F.softplus(self.proposal(x0)[..., 0]), e0, rays.directions)                 # (R, n0)
-    e1 = sample_pdf(e0, w0.detach(), n[1], anneal_power(step))                                       # (R, n1+1)
-    x1 = points_on_rays(rays, midpoints(e1)); u = x1 if box is None else (x1 - box[0]) / (box[1] - box[0])                     # (R, n1, 3)
-    along = lambda v: v[:, None].expand(*x1.shape[:2], -1)                                           # (R, C) -> (R, n1, C)
-    planes = self.triplane(u.reshape(-1, 3)).reshape(*x1.shape[:2], -1)                              # (R, n1, 192)
-    out = self.fine(self.where(x1), planes, along(self.steps(rays.time)), along(self.light(row)))
-    w1 = density_weights(F.softplus(out["raw"]), e1, rays.directions); A = accumulate(w1)            # (R, n1), (R, 1)
+    "Colours, content and sky of rays (section 3 of the paper, appendix)."
+    traced = self.walk(rays, n, box, step, jitter=jitter, generator=generator); w, A = traced["w"], traced["A"]             # (R, n1), (R, 1)
+    f, c = self.content_at(traced["h"], rays.time); rgb = self.light_at(f, c, self.light(row))       # (R, n1, width), (R, n1, 3), (R, n1, 3)
     heaven = self.sky(sphere_uv(rays.origins, rays.directions, centre, radius, angles), row)         # (R, 3)
-    content = accumulate(w1, out["content"])                                                         # (R, 3)
+    content = accumulate(w, c)                                                                       # (R, 3)
     content = content + (1 - A) if step is None else blend_sky(content, A, heaven.detach(), sky)     # (R, 3)
-    return dict(rgb=blend_sky(accumulate(w1, out["rgb"]), A, heaven, sky), content=content, sky=heaven, opacity=A, depth=render_depth(w1, e1), edges=(e0, e1), weights=(w0, w1))
+    (e0, w0), = traced["levels"]
+    return dict(rgb=blend_sky(accumulate(w, rgb), A, heaven, sky), content=content, sky=heaven, opacity=A, depth=traced["depth"], edges=(e0, traced["edges"]), weights=(w0, w))
 
 # %% ../../nbs/21_chronology.paper.ipynb #1dc83691
 def opacity_terms(
@@ -188,17 +240,8 @@ def trace(self: PaperGeometry,
           s=None,           # steps that are on: geometry does not look at them
           keep=None,        # what may be seen: points (P, 3) -> bool (P,); None: everything
           ) -> dict:
-    "Walk rays: features of trunk and tri-plane at every sample, weights, A, depth, and the edges and weights of both passes."
-    nets, = self._nets
-    e0 = uniform_edges(rays.near.clamp(min=1e-8), rays.far, self.n[0], None, generator)              # (R, n0+1)
-    w0 = density_weights(F.softplus(nets.proposal(nets.where(points_on_rays(rays, midpoints(e0))))[..., 0]), e0, rays.directions)   # (R, n0)
-    e1 = sample_pdf(e0, w0.detach(), self.n[1], anneal_power(step, self.anneal))                     # (R, n1+1)
-    x = points_on_rays(rays, midpoints(e1)); u = (x - self.aabb[0]) / (self.aabb[1] - self.aabb[0])  # (R, n1, 3)
-    h = nets.fine.trunk(nets.where(x)); raw = nets.fine.sigma(h)[..., 0]                             # (R, n1, width), (R, n1)
-    if keep is not None: raw = raw.masked_fill(~keep(x.reshape(-1, 3)).reshape(raw.shape), -100.)    # as published
-    w = density_weights(F.softplus(raw), e1, rays.directions)                                        # (R, n1)
-    h = torch.cat([h, nets.triplane(u.reshape(-1, 3)).reshape(*x.shape[:2], -1)], -1)                # (R, n1, C)
-    return dict(h=h, w=w, A=accumulate(w), depth=render_depth(w, e1), edges=e1, weights=w, levels=[(e0, w0)])
+    "Walk rays, see `PaperNets.walk`."
+    return self._nets[0].walk(rays, self.n, self.aabb, step, self.anneal, generator=generator, keep=keep)
 
 # %% ../../nbs/21_chronology.paper.ipynb #2bb21c78
 class PaperChronology(Chronology):
@@ -249,9 +292,7 @@ def content(self: PaperChronology,
             t: Tensor,     # (R, 1) dates in [0, 1]
             ) -> tuple[Tensor, Tensor]:
     "Features (R, S, width) and content (R, S, 3)."
-    s = self.nets.steps(t)[:, None].expand(*traced["h"].shape[:2], -1)                               # (R, S, 16)
-    f = self.nets.fine.branch(torch.cat([traced["h"], s], -1))                                       # (R, S, width)
-    return f, self.nets.fine.content(f)
+    return self.nets.content_at(traced["h"], t)
 
 @patch
 def light(self: PaperChronology,
@@ -260,8 +301,7 @@ def light(self: PaperChronology,
           code: Tensor,     # (R, 176) light and sky codes
           ) -> tuple[Tensor, Tensor]:
     "Colour (R, S, 3) under light codes, and the content as it is: nothing is toned here."
-    code = code[:, None, :self.config.paper.light_dim].expand(*content.shape[:2], -1)                # (R, S, 48)
-    return self.nets.fine.light(torch.cat([u, code, content], -1)), content
+    return self.nets.light_at(u, content, code[:, :self.config.paper.light_dim]), content
 
 @patch
 def sky_of(self: PaperChronology,

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['Run', 'VERBS', 'read_queue', 'read_poses', 'box_depths', 'path_cameras', 'Occupancy', 'surface_points', 'Rule',
-           'load_filter', 'all_of', 'mark_of', 'days_of', 'film_plan', 'frame_files', 'missing_frames', 'frame_groups',
-           'film_facts', 'write_film', 'begin_film', 'render_film', 'light_code', 'between', 'relight', 'steepest',
-           'when_map', 'date_axis', 'when_picture', 'when_figure', 'step_table', 'step_timeline', 'panel_maps',
+           'load_filter', 'all_of', 'mark_of', 'date_axis', 'days_of', 'film_plan', 'frame_files', 'missing_frames',
+           'frame_groups', 'film_facts', 'write_film', 'begin_film', 'render_film', 'light_code', 'between', 'relight',
+           'steepest', 'when_map', 'when_picture', 'when_figure', 'step_table', 'step_timeline', 'panel_maps',
            'panel_sheet', 'write_panels', 'open_run', 'views_of', 'Film', 'Relight', 'When', 'Panels']
 
 # %% ../../nbs/24_chronology.queue.ipynb #676e105a
@@ -141,12 +141,10 @@ def surface_points(
     except Exception as e: raise DataError(f"this is no PLY file of vertices ({str(e)[:80]})", file, "save the mesh or the points as PLY") from None
     if not len(vertices): raise DataError("there is no vertex in it", file, "save the mesh or the points again")
     if faces is None or not len(faces): return vertices
-    g = torch.Generator().manual_seed(0); a, b, c = vertices[faces].unbind(1)                                 # (F, 3) each
-    area = torch.linalg.cross(b - a, c - a).norm(dim=-1)                                                      # (F,)
-    if float(area.sum()) <= 0: return vertices
-    at = torch.searchsorted(area.cumsum(0) / area.sum(), torch.rand(surface, generator=g)).clamp(max=len(a) - 1)   # (surface,)
-    u, v = torch.rand(2, surface, 1, generator=g); u, v = torch.where(u + v > 1, 1 - u, u), torch.where(u + v > 1, 1 - v, v)
-    return torch.cat([vertices, a[at] + u * (b - a)[at] + v * (c - a)[at]])                                   # (V+surface, 3)
+    if not surface: return vertices
+    from pytorch3d.ops import sample_points_from_meshes
+    from pytorch3d.structures import Meshes
+    with torch.random.fork_rng(): torch.manual_seed(0); return torch.cat([vertices, sample_points_from_meshes(Meshes([vertices], [faces]), surface)[0]])   # (V+surface, 3)
 
 # %% ../../nbs/24_chronology.queue.ipynb #a8c4d5b2
 @dataclass
@@ -197,14 +195,19 @@ def mark_of(
     return "" if rule is None else getattr(rule, "mark", getattr(rule, "__qualname__", type(rule).__name__))
 
 # %% ../../nbs/24_chronology.queue.ipynb #98d280e3
+def date_axis(
+    method: Chronology,
+):                 # -> function t in [0, 1] -> text: an ISO date, or three digits where the capture has no dates
+    "How to write a time."
+    s = method._structure; a, b = s["time_range"]
+    return (lambda t: Date.fromordinal(719163 + round(a + float(t) * (b - a))).isoformat()) if s["time_unit"] == "date" else (lambda t: f"{float(t):.3f}")
+
 def days_of(
     method: Chronology,
     cameras: Cameras,  # with times in [0, 1]
-) -> list[str]:        # ISO dates, or times with three digits where the capture has no dates
+) -> list[str]:
     "What to write on frames."
-    s = method._structure; a, b = s["time_range"]
-    if s["time_unit"] != "date": return [f"{float(t):.3f}" for t in cameras.time]
-    return [Date.fromordinal(719163 + round(a + float(t) * (b - a))).isoformat() for t in cameras.time]
+    return list(map(date_axis(method), cameras.time))
 
 # %% ../../nbs/24_chronology.queue.ipynb #8513114e
 def film_plan(
@@ -362,13 +365,6 @@ def when_map(
     return dict(date=torch.where(jump > threshold, torch.from_numpy(mu).float()[step], torch.nan), jump=jump, content=shown[-1].cpu())
 
 # %% ../../nbs/24_chronology.queue.ipynb #7f40d97d
-def date_axis(
-    method: Chronology,
-):                 # -> function t in [0, 1] -> text
-    "How to write a time."
-    s = method._structure; a, b = s["time_range"]
-    return (lambda t: Date.fromordinal(719163 + round(a + float(t) * (b - a))).isoformat()) if s["time_unit"] == "date" else (lambda t: f"{float(t):.2f}")
-
 def when_picture(
     found: dict,      # from `when_map`
     cmap="turbo",     # matplotlib colour map over [0, 1]
