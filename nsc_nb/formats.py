@@ -17,6 +17,7 @@ from PIL import Image
 from .core import ConfigError, DataError, atomic_folder, atomic_write, log, nearest, write_json
 from .cameras import Cameras, convert_axes, opencv_to_opengl, w2c_to_c2w
 from .datasets import SUFFIXES, Capture, _f, _inside, _matrix, _number, _upright_size, every_kth, list_photos, read_document, write_points
+from .epic import is_epic, read_epic, write_epic
 from .colmap import TABLES, capture_from_model, check_destination, distinct_names, find_model, fit_lens, model_from_capture, read_model, result_folder, write_capture_folder, write_model
 
 # %% ../nbs/04_formats.ipynb #2d13fe9d
@@ -441,7 +442,7 @@ def _read_dialect(dialect):
 FORMATS = {"capture": (lambda path: read_transforms(path, "nerfstudio"), None, "nsc_nb's own folder: nerfstudio's transforms.json with times, splits, labels and more"),
            **{d: (_read_dialect(d), _write_dialect(d), line) for d, line in {"nerfstudio": "transforms.json with a lens for each frame", "instant-ngp": "transforms.json with one lens and aabb_scale", "blender": "transforms_train.json … with a field of view (NeRF's synthetic scenes)"}.items()},
            "colmap": (capture_from_model, _write_colmap("bin"), "COLMAP model in binary files, in `sparse/0`, and photos"), "colmap-txt": (capture_from_model, _write_colmap("txt"), "COLMAP model in text files, in `sparse/0`, and photos"),
-           "llff": (read_llff, write_llff, "poses_bounds.npy and photos in the order of their names"), "realestate10k": (read_realestate10k, write_realestate10k, "a clip's text file, and its frames or video")}
+           "epic-diff": (read_epic, write_epic, "meta.json of NeuralDiff's EPIC-Diff, frames and annotations"), "llff": (read_llff, write_llff, "poses_bounds.npy and photos in the order of their names"), "realestate10k": (read_realestate10k, write_realestate10k, "a clip's text file, and its frames or video")}
 
 # %% ../nbs/04_formats.ipynb #003de841
 def _json_format(doc, file):
@@ -466,6 +467,7 @@ def formats_of(
     elif any(path.glob("transforms_*.json")): out.append("blender")
     try: out.append("colmap" if find_model(path)[1] == "bin" else "colmap-txt")
     except DataError: pass
+    if is_epic(path): out.append("epic-diff")
     if (path/"poses_bounds.npy").is_file(): out.append("llff")
     if sum(map(_is_real_estate, path.glob("*.txt"))) == 1: out.append("realestate10k")
     return out
@@ -507,7 +509,7 @@ def read_capture(
 
 # %% ../nbs/04_formats.ipynb #380fa666
 KEEPS = {"capture": "times splits masks labels depth lights range box points", "nerfstudio": "times splits masks labels depth lights range box points", "instant-ngp": "times splits masks labels depth lights range box points", "blender": "times splits masks labels depth lights range box",
-         "colmap": "points", "colmap-txt": "points", "llff": "masks range points", "realestate10k": "times"}
+         "colmap": "points", "colmap-txt": "points", "epic-diff": "splits range box", "llff": "masks range points", "realestate10k": "times"}
 
 def left_out(
     capture,   # Capture
