@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['PACKAGES', 'PROBES', 'Run', 'Folder', 'Name', 'C', 'TYRO', 'COMMANDS', 'open_capture', 'remember', 'recall',
            'settings', 'train_capture', 'choose_protocol', 'evaluate_run', 'choose_cameras', 'np_round', 'rendered',
-           'write_frames', 'stamps_of', 'render_run', 'method_info', 'show', 'inspection', 'verdicts', 'probe',
-           'doctor', 'part', 'demo_capture', 'pick_lights', 'demo_changes', 'demo_films', 'demo_figure', 'demo',
-           'tell_demo', 'Train', 'layers', 'parse_train', 'default_run', 'Evaluate', 'Render', 'Info', 'Inspect',
-           'Doctor', 'Demo', 'Prepare', 'Convert', 'Bench', 'verbs', 'parse', 'main']
+           'write_frames', 'stamps_of', 'read_controls', 'render_run', 'method_info', 'show', 'inspection', 'verdicts',
+           'probe', 'doctor', 'part', 'demo_capture', 'pick_lights', 'demo_changes', 'demo_films', 'demo_figure',
+           'demo', 'tell_demo', 'Train', 'layers', 'parse_train', 'default_run', 'Evaluate', 'Render', 'Info',
+           'Inspect', 'Doctor', 'Demo', 'Prepare', 'Convert', 'Bench', 'verbs', 'parse', 'main']
 
 # %% ../nbs/91_cli.ipynb #e5b90417
 import dataclasses, json, os, sys, time
@@ -103,9 +103,10 @@ def choose_protocol(
     from nsc_nb.metrics import PROTOCOLS, protocol, stlpips_file
     if name is not None: return name if name in getattr(method, "own_protocols", ()) else protocol(name)
     own = inspect.signature(method.evaluate).parameters["protocol"].default or "full"
-    try: learned = f"{own}-learned" if f"{own}-learned" in PROTOCOLS and stlpips_file("vgg") else own
+    mine = getattr(method, "own_protocols", ())
+    try: learned = f"{own}-learned" if f"{own}-learned" in (*PROTOCOLS, *mine) and stlpips_file("vgg") else own
     except DataError: learned = own
-    return protocol(learned)
+    return learned if learned in mine else protocol(learned)
 
 # %% ../nbs/91_cli.ipynb #bf09326b
 def evaluate_run(
@@ -207,6 +208,21 @@ def stamps_of(cameras, kept):
     return [date.fromordinal(719163 + round(a + float(t) * (b - a))).isoformat() for t in cameras.time]
 
 
+def read_controls(
+    knobs: dict,      # of the method, see `controls()`
+    words,            # such as "actor=off" or "time=0.5"
+) -> dict:            # name -> value
+    "Controls of a rendering from words. Raises ConfigError for an unknown name or a value that it does not take."
+    out, says = {}, {"on": True, "true": True, "off": False, "false": False}
+    for word in words:
+        name, _, text = word.partition("=")
+        if name not in knobs: raise ConfigError(f"no control is called `{name}`", nearest(name, knobs))
+        kind, options = knobs[name]["kind"], knobs[name].get("options")
+        try: out[name] = says[text.lower()] if kind == "bool" else float(text) if kind == "float" else int(text) if kind == "int" else text
+        except (KeyError, ValueError): raise ConfigError(f"`{word}`: {name} takes {'on or off' if kind == 'bool' else 'a number'}", f"write {name}={'on' if kind == 'bool' else knobs[name]['default']}") from None
+        if options and out[name] not in options: raise ConfigError(f"no {name} is called `{text}`", nearest(text, options))
+    return out
+
 def render_run(
     run,           # run folder
     path=None, views=None, times=None, frames=60, scale=1., # see `choose_cameras`
@@ -214,11 +230,12 @@ def render_run(
     out=None,      # folder; None: RUN/renders/ and the name of the path
     maps=("content", "rgb"), fps=12, # see `write_frames`
     progress=None, # text of a progress bar
+    control=(),    # other controls of the method, see `read_controls`
 ) -> list[Path]:   # what was written
     "Render a run along a path or from views, through time. Raises ConfigError, DataError."
     method, kept = load_run(run), recall(run)
     cameras = choose_cameras(kept, path, views, times, frames, scale)
-    knobs = method.controls(); controls = {} if light is None else dict(light=light)
+    knobs = method.controls(); controls = read_controls(knobs, control) | ({} if light is None else dict(light=light))
     if light is not None and "light" not in knobs: raise ConfigError(f"method `{method.name}` has no light to choose", "leave --light out")
     if light is not None and light not in knobs["light"]["options"]: raise ConfigError(f"no light is called `{light}`", nearest(light, knobs["light"]["options"]))
     out = Path(out or Path(run)/"renders"/(Path(path).stem if path else "views" if views is not None else "freeze"))
@@ -598,11 +615,12 @@ class Render:
     light: Optional[str] = None      # photo whose light to use, by file name
     scale: float = 1.                # size, as a share of the photos'
     frames: int = 60                 # frames of a path, or of a range of times that does not say
-    maps: str = "content,rgb"        # what to write: content, rgb, depth, opacity
+    control: tuple[str, ...] = ()    # other controls of the method, as NAME=VALUE: actor=off place=path
+    maps: str = "content,rgb"        # what to write: content, rgb, depth, opacity, or what else the method gives
     fps: float = 12                  # frames a second of the films
     out: Optional[Path] = None       # folder to write; default: RUN/renders/PATH
     def __call__(self):
-        for f in render_run(self.run, self.path, self.views, self.times, self.frames, self.scale, self.light, self.out, tuple(self.maps.split(",")), self.fps, progress="render"): print(f)
+        for f in render_run(self.run, self.path, self.views, self.times, self.frames, self.scale, self.light, self.out, tuple(self.maps.split(",")), self.fps, progress="render", control=self.control): print(f)
 
 # %% ../nbs/91_cli.ipynb #217068b6
 @dataclass
@@ -650,7 +668,7 @@ class Demo:
 @dataclass
 class Prepare:
     "Find the cameras of plain photos: SRC becomes the capture DST."
-    kind: Annotated[str, tyro.conf.arg(metavar="photos")]  # what SRC holds: photos
+    kind: Annotated[str, tyro.conf.arg(metavar="photos")]  # what SRC holds: photos; a film has flags of its own: nsc_nb prepare video --help
     src: Annotated[Path, tyro.conf.arg(metavar="SRC")]     # folder of photos
     dst: Annotated[Path, tyro.conf.arg(metavar="DST")]     # capture to write
     max_size: int = 480                                    # px, longer side of the photos in the capture
@@ -661,7 +679,7 @@ class Prepare:
     seed: int = 0                                          # of finding the cameras
     sky: bool = False                                      # label the sky, and mask what lies outside the scene's box
     def __call__(self):
-        if self.kind != "photos": raise ConfigError(f"cannot prepare `{self.kind}`", "only photos can be prepared: nsc_nb prepare photos SRC DST")
+        if self.kind != "photos": raise ConfigError(f"cannot prepare `{self.kind}`", "photos and films can be prepared: nsc_nb prepare photos SRC DST, nsc_nb prepare video VIDEO DST")
         from nsc_nb.prepare import prepare_photos, prepared_text
         capture = prepare_photos(self.src, self.dst, max_size=self.max_size, seconds=self.seconds, sfm_size=self.sfm_size, features=self.features, date_column=self.date_column, seed=self.seed)
         if self.sky:
@@ -673,7 +691,7 @@ class Prepare:
 @dataclass
 class Convert:
     "Another format in, another format out: SRC in FORMAT becomes the capture DST; a capture SRC becomes DST in FORMAT."
-    format: Annotated[str, tyro.conf.arg(metavar="FORMAT")] # capture, nerfstudio, instant-ngp, blender, colmap, colmap-txt, llff, realestate10k
+    format: Annotated[str, tyro.conf.arg(metavar="FORMAT")] # capture, nerfstudio, instant-ngp, blender, colmap, colmap-txt, llff, realestate10k, epic-diff
     src: Annotated[Path, tyro.conf.arg(metavar="SRC")]     # folder or file to read
     dst: Annotated[Path, tyro.conf.arg(metavar="DST")]     # folder to write
     images: Optional[str] = None                           # folder of the photos, where it is not found (colmap, llff)
@@ -695,7 +713,7 @@ class Bench:
     tiny: bool = False               # the short version, which keeps nothing
     json: bool = False               # print one JSON object and nothing else: results by name
     def __call__(self):
-        import nsc_nb.ablations, nsc_nb.speed   # they register their benchmarks
+        import nsc_nb.ablations, nsc_nb.separation, nsc_nb.speed   # they register their benchmarks
         from nsc_nb.benchmarks import bench
         with redirect_stdout(sys.stderr) if self.json else nullcontext(): results = bench(self.only, tiny=self.tiny)
         if self.json: show(results, True)
@@ -718,6 +736,9 @@ def parse(
     "The command that arguments stand for; SystemExit for --help and for flags that are not understood."
     if args and args[0] in names(): return tyro.extras.subcommand_cli_from_dict(verbs(args[0]), prog=f"nsc_nb {args[0]}", description=f"What only `{args[0]}` can do.", args=args[1:] or ["--help"], config=TYRO)
     if args and args[0] not in COMMANDS and not args[0].startswith("-"): raise ConfigError(f"no command `{args[0]}`", nearest(args[0], COMMANDS))
+    if args[:2] == ["prepare", "video"]:
+        from nsc_nb.video import PrepareVideo
+        return tyro.cli(PrepareVideo, prog="nsc_nb prepare video", args=args[2:] or ["--help"], config=TYRO)
     if args[:1] == ["train"] and len(args) > 1 and not args[1].startswith("-"): return parse_train(args[1:])
     known = dict(COMMANDS, train=Train[tyro.conf.Suppress[Any]])
     return tyro.extras.subcommand_cli_from_dict(known, prog="nsc_nb", description="Neural scenes that change over time: train, judge, render.", args=args or ["--help"], config=TYRO)
