@@ -208,6 +208,8 @@ def stamps_of(cameras, kept):
     return [date.fromordinal(719163 + round(a + float(t) * (b - a))).isoformat() for t in cameras.time]
 
 
+
+# %% ../nbs/91_cli.ipynb #ed776b0e
 def read_controls(
     knobs: dict,      # of the method, see `controls()`
     words,            # such as "actor=off" or "time=0.5"
@@ -223,6 +225,7 @@ def read_controls(
         if options and out[name] not in options: raise ConfigError(f"no {name} is called `{text}`", nearest(text, options))
     return out
 
+# %% ../nbs/91_cli.ipynb #3cf82e08
 def render_run(
     run,           # run folder
     path=None, views=None, times=None, frames=60, scale=1., # see `choose_cameras`
@@ -604,7 +607,7 @@ class Evaluate:
         if self.json: show(result, True)
         else: show({k: v for k, v in result.items() if k != "photos"} | {n: {k: v for k, v in p.items()} for n, p in result.get("photos", {}).items()}); print(f"written: {self.run/'metrics.json'}")
 
-
+# %% ../nbs/91_cli.ipynb #49925319
 @dataclass
 class Render:
     "Render a run: PNGs, and mp4 films with the date in the corner."

@@ -29,6 +29,7 @@ def kitchen_capture(
     from nsc_nb.egocentric import kitchen
     return work.once(f"kitchen {seed}", lambda: kitchen(*((24, 48, 64) if tiny else (120, 96, 128)), seed=seed).capture(work.folder/f"kitchen{seed}"))
 
+# %% ../nbs/93_separation.ipynb #76ec79f1
 def background_psnr(
     method,   # trained NeuralDiff
     capture,  # of a kitchen
@@ -42,6 +43,7 @@ def background_psnr(
         errors.append(((maps["alone_static"][0].clamp(0, 1).numpy() - empty_room(capture, name) / 255.) ** 2)[use].ravel())
     return float(-10 * np.log10(np.concatenate(errors).mean()))
 
+# %% ../nbs/93_separation.ipynb #1ab04f47
 def judge(
     method,   # trained NeuralDiff
     capture,  # of a kitchen
@@ -54,6 +56,7 @@ VARIANTS = {"NeuralDiff": {}, "without actor": dict(actor=False), "t-nerf": dict
 SWITCHES = {"as it is": {}, "additive colours": dict(mix="additive"), "free time codes": dict(smooth=False), "no transmittance fix": dict(fix=False), "without actor": dict(actor=False)}
 STEPS = 6000   # of every variant
 
+# %% ../nbs/93_separation.ipynb #0a65fe5e
 def trained_kitchen(
     work,       # Work
     tiny,       # small room, few steps
@@ -71,6 +74,7 @@ def trained_kitchen(
     summary = train(method, work.folder/f"{preset}{seed}-{'-'.join(f'{k}_{v}' for k, v in changes.items()) or 'as-it-is'}", resume=True, progress=False)
     return method.eval(), capture, summary["seconds"]
 
+# %% ../nbs/93_separation.ipynb #b3704799
 def variant_rows_of(work, tiny, variants, preset, **common):
     "Every variant on every room, each judged once."
     out, code = {}, dependency_hash(GRIDS)
@@ -100,6 +104,7 @@ class Watch(Snapshots):
         self.method.eval(); mean = self.method.evaluate(self.capture)["mean"]; self.method.train()
         self.curve.append(dict(seconds=round(seconds, 1), steps=steps, **mean))
 
+# %% ../nbs/93_separation.ipynb #95cce86a
 def timed_kitchen(
     work,       # Work
     tiny,       # small room, few seconds
@@ -118,6 +123,7 @@ def timed_kitchen(
     if not watch.curve or watch.curve[-1]["steps"] < done["steps"]: watch.score(done["seconds"], done["steps"])
     return dict(curve=watch.curve, lr=config.lr, background=background_psnr(method.eval(), capture), threads=torch.get_num_threads())
 
+# %% ../nbs/93_separation.ipynb #9487fefe
 @benchmark("neuraldiff_architectures", GRIDS, seeds=[0, 1, 2], helpers=(Watch, timed_kitchen, background_psnr))
 def neuraldiff_architectures(work, tiny):
     "fast and paper-small by training time, on three kitchens."
@@ -150,6 +156,7 @@ def every(value, holds):
     "Whether `holds` is true of every kitchen of a result."
     return all(holds(v) for k, v in value.items() if k.startswith("seed"))
 
+# %% ../nbs/93_separation.ipynb #0c8e4e77
 def beats_all(value, key):
     "Whether NeuralDiff is the best variant by a key, in every kitchen; `without actor` is not among the rivals."
     return all(value["NeuralDiff"][s][key] > value[k][s][key] for k in ("t-nerf", "nerf-w", "static NeRF") for s in value[k])

@@ -63,6 +63,7 @@ def label_masks(
     use = ~pick(IGNORED); out = dict(union=~pick(("static",)) & use, use=use)
     return out | {k: pick(v) for k, v in (("actor", ACTOR), ("object", OBJECT)) if known & set(v)}
 
+# %% ../../nbs/34_neuraldiff.evaluation.ipynb #3d49e0b3
 def soft_masks(
     maps,    # from `NeuralDiff.render`, one camera
     truth,   # (H, W, 3), for a static NeRF
@@ -71,6 +72,7 @@ def soft_masks(
     out = {s: maps[f"mask_{s}"][0].cpu().numpy() for s in ("foreground", "actor") if f"mask_{s}" in maps}
     return out | dict(union=sum(out.values()) if out else (maps["rgb"][0].cpu() - truth).abs().mean(-1).numpy())
 
+# %% ../../nbs/34_neuraldiff.evaluation.ipynb #1d08557f
 def score_masks(
     soft,    # from `soft_masks`
     true,    # from `label_masks`
@@ -80,6 +82,7 @@ def score_masks(
     pairs = {"ap": ("union", "union")} | {f"ap_{c}_by_{s}": (s, c) for c in ("actor", "object") if c in true for s in ("foreground", "actor") if s in soft}
     return {k: v for k, (s, c) in pairs.items() if (v := average_precision(soft[s], true[c], true["use"])) is not None}
 
+# %% ../../nbs/34_neuraldiff.evaluation.ipynb #8b0ad7f3
 def score_udos(
     soft,    # from `soft_masks`
     true,    # from `label_masks`
@@ -100,6 +103,7 @@ def spread_over(
     "Some of the photos, evenly."
     return list(names) if not n or n >= len(names) else [names[round(k)] for k in np.linspace(0, len(names) - 1, n)]
 
+# %% ../../nbs/34_neuraldiff.evaluation.ipynb #9bd503fd
 @patch
 def evaluate(self: NeuralDiff,
     capture,                # Capture that holds the photos
@@ -156,6 +160,7 @@ def average_runs(
     keys = [k for k in next(iter(scenes.values())) if k != "protocol"]
     return dict(scenes=scenes, missing=missing, mean={k: float(np.mean([s[k] for s in scenes.values() if k in s])) for k in keys})
 
+# %% ../../nbs/34_neuraldiff.evaluation.ipynb #3ab175ab
 def average_text(
     averaged,  # from `average_runs`
 ) -> str:
@@ -174,6 +179,7 @@ class Average:
         import json
         got = average_runs(self.runs); print(json.dumps(got) if self.json else average_text(got))
 
+# %% ../../nbs/34_neuraldiff.evaluation.ipynb #9e7ea761
 @dataclass
 class Panels:
     "Nine pictures for each held-out photo, with their numbers, in RUN/figures."
@@ -189,6 +195,7 @@ class Panels:
             with atomic_write(file := self.run/"figures"/f"panel_{Path(name).stem}.png") as part: panel(maps, result["photos"][name]).savefig(part, format="png")
             print(file)
 
+# %% ../../nbs/34_neuraldiff.evaluation.ipynb #103fdc1d
 @dataclass
 class Weights:
     "A checkpoint of the published code becomes a run that renders here."

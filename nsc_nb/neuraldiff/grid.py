@@ -78,6 +78,7 @@ class GridNets(nn.Module):
             self.proposal_view, self.proposal_moment = (HashGrid(3, 4, 2, 12, 6, min(finest, 48), seed=c.seed + k) for k in (4, 5)); m += 2 * self.proposal_view.n_out
         self.proposal, self.proposal_moving = MLP(self.proposal_grid.n_out, 1, 16, 1), Timed(m, n_time, 16) if moving else None
 
+# %% ../../nbs/31_neuraldiff.grid.ipynb #3d233d2c
 @patch
 def places(self: GridNets,
     x: Tensor,      # (R, S, 3) world
@@ -94,6 +95,7 @@ def places(self: GridNets,
 def _ask(grid, u):  # (R, S, 3) -> (R, S, n_out)
     return grid(u.reshape(-1, 3)).reshape(*u.shape[:2], -1)
 
+# %% ../../nbs/31_neuraldiff.grid.ipynb #0a68cf01
 @patch
 def field(self: GridNets,
     at: dict,       # from `places`
@@ -126,6 +128,7 @@ def suppose(self: GridNets,
         h = torch.cat([h, both], -1)
     return still + self.proposal_moving(h, tau)[0]
 
+# %% ../../nbs/31_neuraldiff.grid.ipynb #570cf7e3
 @patch
 def walk(self: GridNets,
     rays,            # EgoRays

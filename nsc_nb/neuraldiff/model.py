@@ -111,6 +111,7 @@ class PaperNets(nn.Module):
         if "foreground" in self.names: self.foreground = Moving(c.width + n_time, half, c.branch_layers)
         if "actor" in self.names: self.actor = Moving((c.width if c.padded else n_x) + n_time, half, c.branch_layers)
 
+# %% ../../nbs/31_neuraldiff.model.ipynb #49b8d1a7
 @patch
 def field(self: PaperNets,
     x: Tensor,     # (R, S, 3) world points
@@ -159,6 +160,7 @@ class EgoRays:
     def __len__(self): return len(self.origins)
     def __getitem__(self, i): return EgoRays(*(getattr(self, f.name)[i] for f in fields(self)))
 
+# %% ../../nbs/31_neuraldiff.model.ipynb #f8f36260
 def ego_rays(
     cameras: Cameras,  # who looks
     camera,            # int, or (R,) int64 camera of each ray
@@ -229,6 +231,7 @@ def paint(
     beta = c.beta_min + (w[..., 1:] * seen["beta"]).sum((1, 2))                                   # (R,)
     return dict(weights=w, alphas=parts, rgb=pieces.sum(1), parts=pieces, masks=w.sum(1), opacity=T.sum(1), depth=(T * z).sum(1), beta=beta, colours=rgb)
 
+# %% ../../nbs/31_neuraldiff.model.ipynb #a869c61e
 def paint_alone(
     painted: dict,  # from `paint`
     z: Tensor,      # (R, S) depths
@@ -242,6 +245,7 @@ class NeuralDiff(Method):
     "NeuralDiff (Tschernezki et al., 3DV 2021); with `architecture = 'paper'` the published networks."
     name, config_class, presets = "neuraldiff", NeuralDiffConfig, staticmethod(presets)
 
+# %% ../../nbs/31_neuraldiff.model.ipynb #bc0bd519
 def check_ids(
     ids: int,      # frames that the time code spans
     octaves: int,  # of it
@@ -259,6 +263,7 @@ def photo_frames(
     span = np.ptp(ids) / np.ptp(t) if np.ptp(t) > 0 else max(len(t) - 1., 1.)
     return np.round(t * span, 3), float(round(span, 3))
 
+# %% ../../nbs/31_neuraldiff.model.ipynb #8e064a4c
 @patch
 def describe(self: NeuralDiff,
     capture,  # a Capture with times
@@ -273,6 +278,7 @@ def describe(self: NeuralDiff,
     wearer = dict(frame=number(frames[order]), c2w=[number(cams.c2w[i, :3].flatten().tolist()) for i in order], near=number(cams.near[order]), far=number(cams.far[order]))
     return dict(photos=photos, frames=number(frames[at]), span=span, first=first, ids=ids, octaves=octaves, aabb=scene_box(capture), wearer=wearer, pixels=int((cams.width[at] * cams.height[at]).sum()))
 
+# %% ../../nbs/31_neuraldiff.model.ipynb #75b6465b
 @patch
 def build(self: NeuralDiff,
     structure: dict,  # from `describe`, or from a checkpoint
@@ -299,6 +305,7 @@ def row_of(self: NeuralDiff,
     if len(known) == 1: return torch.zeros_like(before)
     return torch.where(frame - known[before] <= known[after] - frame, before, after)
 
+# %% ../../nbs/31_neuraldiff.model.ipynb #df8cdb63
 @patch
 def codes(self: NeuralDiff,
     rays: EgoRays,
@@ -315,6 +322,7 @@ def reach(self: NeuralDiff,
     "Largest far: the actor's box is as long."
     return float(max(structure["wearer"]["far"]))
 
+# %% ../../nbs/31_neuraldiff.model.ipynb #6151ca3e
 @patch
 def parts(self: NeuralDiff) -> nn.Module:
     "Parts that are counted together: coarse and fine networks, time, appearance."
@@ -337,6 +345,7 @@ def read_published(
     if not any(k.startswith("nerf_fine.") for k in state): raise DataError("it holds no networks called nerf_fine", file, "give the .ckpt file that NeuralDiff's training wrote")
     return state
 
+# %% ../../nbs/31_neuraldiff.model.ipynb #42582a60
 @patch
 def adopt(self: NeuralDiff,
     state: dict,  # from `read_published`

@@ -46,6 +46,7 @@ def frame_of(self: NeuralDiff,
     if not 0 <= float(time) <= 1: raise ConfigError(f"time {time} is outside the video", "give a number from 0 to 1")
     return float(time) * self._structure["span"]
 
+# %% ../../nbs/33_neuraldiff.rendering.ipynb #7a2d1c04
 @patch
 @torch.no_grad()
 def render(self: NeuralDiff,
@@ -101,6 +102,7 @@ def strip(
     cells = [black if photo is None else photo, *[to_uint8(maps[k][0].clamp(0, 1)) if k in maps else black for k in ("rgb", "alone_static", "in_foreground", "in_actor")]]
     return np.concatenate(cells, 1)
 
+# %% ../../nbs/33_neuraldiff.rendering.ipynb #b9314759
 def summary_frames(
     method,        # trained NeuralDiff
     capture,       # its Capture
@@ -128,6 +130,7 @@ def write_png(
     Path(file).parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(Path(file)) as part: Image.fromarray(np.ascontiguousarray(picture)).save(part, "PNG")
 
+# %% ../../nbs/33_neuraldiff.rendering.ipynb #459aa091
 def write_layers(
     method,    # trained NeuralDiff
     capture,   # its Capture
@@ -158,6 +161,7 @@ def open_run(
     if not where.is_dir(): raise DataError("the capture that this run was trained on is no longer there", where, "name it with --capture")
     return method.eval(), open_capture(where)
 
+# %% ../../nbs/33_neuraldiff.rendering.ipynb #460cbc4b
 @dataclass
 class Summary:
     "A film of real path and fixed view, with all streams."
@@ -175,6 +179,7 @@ class Summary:
         file = self.out or self.run/"renders"/"summary.mp4"; file.parent.mkdir(parents=True, exist_ok=True)
         print(write_video(summary_frames(method, capture, self.frames, fixed, self.scale, self.place), file, self.fps))
 
+# %% ../../nbs/33_neuraldiff.rendering.ipynb #fc7876d2
 @dataclass
 class Layers:
     "PNG files of every stream, mask and depth."

@@ -50,6 +50,7 @@ def batch(self: NeuralDiff,
     frames = torch.tensor(self._structure["frames"], device=self.device)[b["name"]]               # (R,)
     return dict(rays=ego_rays(self._cameras, b["camera"], b["xy"], frames, b["name"], c.pixel_rule), rgb=b["rgb"], generator=step_generator(c.seed, "rays", step, rank))
 
+# %% ../../nbs/32_neuraldiff.training.ipynb #6585f213
 def rise(
     step: int,   # from 0
     steps: int,  # of the training
@@ -59,6 +60,7 @@ def rise(
     "How much of its price what moves has to pay: little at first, or it would be gone before it has learned anything."
     return min(1., first + (1 - first) * step / max(until * steps, 1))
 
+# %% ../../nbs/32_neuraldiff.training.ipynb #58489403
 @patch
 def loss(self: NeuralDiff,
     phase,        # the only one
