@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PARTS', 'RATES', 'ABLATION_PROMISES', 'ABLATION_OPEN', 'calm_stretches', 'flicker', 'chronology_ablations',
-           'Snapshots', 'timed_run', 'once_on_disk', 'chronology_architectures', 'outline', 'on_site',
+           'Snapshots', 'timed_run', 'once_on_disk', 'race', 'chronology_architectures', 'outline', 'on_site',
            'before_and_after', 'chronology_stepped', 'spread', 'part_rows', 'at_minute', 'architecture_rows',
            'overtakes', 'stepped_rows', 'over']
 
@@ -111,16 +111,27 @@ def once_on_disk(
     if not file.exists(): write_json(make(), file)
     return read_json(file)
 
-@benchmark("chronology_architectures", [*CHRONOLOGY, "nsc_nb.chronology.paper"], seeds=[0, 1, 2], helpers=(Snapshots, timed_run, once_on_disk))
-def chronology_architectures(work, tiny):
-    "fast and paper-small by training time, on three streets."
-    early, late = ((1.,), (2.,)) if tiny else ((10, 20, 40, 80, 160, 600), (300, 600, 1200)); code = dependency_hash([*CHRONOLOGY, "nsc_nb.chronology.paper"])
-    def run(preset, seed, at, **changes): return once_on_disk(work.folder/f"{preset}-{seed}-{changes.get('lr', '')}-{code}.json", lambda: timed_run(work, tiny, seed, preset, at, **changes))
+def race(
+    work,    # Work: results of trainings are kept in its folder
+    tiny,    # one street, one rate
+    timed,   # (work, tiny, seed, preset, at, **changes) -> JSON with a `curve`
+    modules, # that the numbers depend on
+    early,   # seconds at which fast is scored
+    late,    # and paper-small
+) -> dict:   # rates, best, and for every seed both presets
+    "fast beside paper-small, whose rate is the best of three on the first scene."
+    code = dependency_hash(modules)
+    def run(preset, seed, at, **changes): return once_on_disk(work.folder/f"{preset}-{seed}-{changes.get('lr', '')}-{code}.json", lambda: timed(work, tiny, seed, preset, at, **changes))
     tried = {f"{lr:g}": run("paper-small", 0, late, lr=lr) for lr in (RATES[:1] if tiny else RATES)}
     best = float(max(tried, key=lambda k: tried[k]["curve"][-1]["psnr"])); out = dict(rates={k: v["curve"][-1] for k, v in tried.items()}, best=best)
-    for seed in (0,) if tiny else (0, 1, 2):
-        out[f"seed {seed}"] = {"paper-small": run("paper-small", seed, late, lr=best), "fast": run("fast", seed, early)}
+    for seed in (0,) if tiny else (0, 1, 2): out[f"seed {seed}"] = {"paper-small": run("paper-small", seed, late, lr=best), "fast": run("fast", seed, early)}
     return out
+
+@benchmark("chronology_architectures", [*CHRONOLOGY, "nsc_nb.chronology.paper"], seeds=[0, 1, 2], helpers=(Snapshots, timed_run, once_on_disk, race))
+def chronology_architectures(work, tiny):
+    "fast and paper-small by training time, on three streets."
+    early, late = ((1.,), (2.,)) if tiny else ((10, 20, 40, 80, 160, 600), (300, 600, 1200))
+    return race(work, tiny, timed_run, [*CHRONOLOGY, "nsc_nb.chronology.paper"], early, late)
 
 # %% ../nbs/93_ablations.ipynb #67d1ca1c
 def outline(

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['LAYERS', 'ROOM', 'SIZES', 'LAMP', 'WINDOW', 'WALK', 'EYE', 'RESTS', 'CARRIED', 'HOLD', 'RAISED', 'GRIPS', 'Bodies',
            'trace_bodies', 'tiles', 'boards', 'chequer', 'doors', 'poster', 'build_kitchen', 'build_objects',
-           'build_actor', 'indoor', 'develop', 'walk', 'ease', 'carry', 'arms', 'KitchenScene', 'kitchen', 'split_film',
-           'empty_room', 'empty_depth', 'union_mask', 'seen_empty', 'film']
+           'build_actor', 'indoor', 'develop', 'walk', 'ease', 'carry', 'arms', 'KitchenScene', 'kitchen', 'empty_room',
+           'empty_depth', 'union_mask', 'seen_empty', 'film']
 
 # %% ../nbs/05_egocentric.ipynb #b3036592
 from dataclasses import dataclass
@@ -21,7 +21,8 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 from .cameras import Cameras
 from .core import ConfigError, DataError, atomic_write
-from .datasets import Capture, every_kth
+from .datasets import Capture
+from .epic import split_epic
 from .synthetic import CYLINDER, ELLIPSOID, PALETTES, Canvas, Stage, _jit, _meet, _rays, _slabs, _three, ink_on, mural, surface, to_srgb
 
 # %% ../nbs/05_egocentric.ipynb #27364665
@@ -550,15 +551,6 @@ def render(self: KitchenScene,
     return {k: torch.from_numpy(np.stack([s[k] for s in shots]).astype(np.uint8 if k == "label" else np.float32)) for k in shots[0]}
 
 # %% ../nbs/05_egocentric.ipynb #f3cd3212
-def split_film(
-    names,   # in order of time
-    nth=8,   # of which every nth is held out; 0 holds out none
-) -> dict:   # train, test, val: names
-    "Every `nth` name is held out, by turns for test and for validation (the rule of EPIC-Diff)."
-    got = every_kth(list(names), nth); held = got["test"]
-    return dict(train=got["train"], test=held[::2], val=held[1::2])
-
-# %% ../nbs/05_egocentric.ipynb #bf2265f8
 @patch
 def capture(self: KitchenScene,
     folder,      # where to write
@@ -576,7 +568,7 @@ def capture(self: KitchenScene,
         with atomic_write(Path(folder)/"empty"/f"{n}.npy") as p: np.save(p, (z * s).numpy())
     rests = [dict(object=r["object"], start_id=first_id + r["start"], end_id=first_id + r["end"], box=scaled(r["box"])) for r in self.rests]
     return Capture.save(folder, names, byte(shots["rgb"]), cams.replace(c2w=c2w, near=cams.near * s, far=cams.far * s, name=names), times=[first_id + i for i in keep], time_unit="frame", labels=shots["label"].numpy(), vocabulary=LAYERS,
-                        depths=(shots["depth"] * s).numpy(), splits=split_film(names, self.nth), aabb=scaled(ROOM + [[-.15], [.15]]), frames=[dict(empty_path=f"empty/{n}", empty_depth_path=f"empty/{n}.npy") for n in names],
+                        depths=(shots["depth"] * s).numpy(), splits=split_epic(names, self.nth), aabb=scaled(ROOM + [[-.15], [.15]]), frames=[dict(empty_path=f"empty/{n}", empty_depth_path=f"empty/{n}.npy") for n in names],
                         extra=dict(seed=self.seed, scale=s, rests=rests, empty="empty"))
 
 # %% ../nbs/05_egocentric.ipynb #09cfe23e

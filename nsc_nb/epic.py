@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LISTS', 'TABLES', 'VOCABULARY', 'read_meta', 'is_epic', 'epic_lens', 'read_mask', 'check_padded', 'read_epic',
-           'write_epic']
+           'split_epic', 'write_epic']
 
 # %% ../nbs/04_epic.ipynb #399c526a
 import atexit, os, shutil, tempfile
@@ -14,7 +14,7 @@ from PIL import Image
 from .cameras import opencv_to_opengl
 from .colmap import PARAMS, fit_lens, lens_numbers
 from .core import DataError, atomic_write, log, read_json, write_json
-from .datasets import SUFFIXES, Capture, _f, _upright_size
+from .datasets import SUFFIXES, Capture, _f, _upright_size, every_kth
 
 # %% ../nbs/04_epic.ipynb #6a158da7
 LISTS = ("ids_all", "ids_train", "ids_val", "ids_test")
@@ -174,6 +174,16 @@ def read_epic(
     rest = {k: v for k, v in meta.items() if k not in (*LISTS, *TABLES, "intrinsics", "camera", "image_w", "image_h", "scale", "aabb")}
     extra = {**(dict(epic=rest) if rest else {}), **{k: meta[k] for k in ("scale", "aabb") if k in meta}}
     return Capture.load(root, dict(camera_model="OPENCV", splits={k: v for k, v in held.items() if v}, time_unit="frame", **(dict(vocabulary=dict(VOCABULARY)) if seen else {}), **extra, frames=frames), file)
+
+# %% ../nbs/04_epic.ipynb #96085413
+def split_epic(
+    names,     # names (or ids) in the order of time
+    nth=8,     # every so many are held out; 0: none
+) -> dict:     # {"train", "val", "test"}: names
+    "EPIC-Diff's split: every `nth` held out, even picks for testing, odd ones for validation. DataError when a part would be empty."
+    names = list(names); got = every_kth(names, nth); held = got["test"]; out = dict(train=got["train"], val=held[1::2], test=held[::2])
+    if nth and not all(out.values()): raise DataError(f"holding out one in {nth} of {len(names)} frames leaves `{next(k for k, v in out.items() if not v)}` empty", mend=f"hold out one in {max(2, (len(names) - 1) // 2)}, or none with 0" if len(names) > 2 else "bring more frames, or hold out none with 0")
+    return out
 
 # %% ../nbs/04_epic.ipynb #ed1e1f66
 def _numbers(capture):

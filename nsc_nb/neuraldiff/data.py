@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['VERBS', 'frame_number', 'frame_numbers', 'frame_ids', 'suggest_octaves', 'aliasing', 'aliasing_text',
-           'check_aliasing', 'split_epic', 'depth_quantiles', 'rescale', 'convert_colmap', 'ConvertColmap']
+           'check_aliasing', 'depth_quantiles', 'rescale', 'convert_colmap', 'ConvertColmap']
 
 # %% ../../nbs/30_neuraldiff.data.ipynb #daa8b95d
 import math, re, shutil
@@ -20,6 +20,7 @@ from ..cameras import Cameras, undistort
 from ..colmap import capture_from_model, check_destination, result_folder
 from ..core import ConfigError, DataError, log
 from ..datasets import Capture, write_points
+from ..epic import split_epic
 from ..prepare import _Lazy, straighten
 
 # %% ../../nbs/30_neuraldiff.data.ipynb #3f4faa69
@@ -81,16 +82,6 @@ def check_aliasing(
     "Radians per frame; a warning in the log when there are more than 1.5."
     if text := aliasing_text(n_vocab, octaves): log.warning(text)
     return aliasing(n_vocab, octaves)
-
-# %% ../../nbs/30_neuraldiff.data.ipynb #d5379e54
-def split_epic(
-    names,     # names (or ids) in the order of time
-    nth=8,     # every so many are held out; 0: none
-) -> dict:     # {"train", "val", "test"}: names
-    "EPIC-Diff's split: every `nth` held out, even picks for testing, odd ones for validation. DataError when a part would be empty."
-    names = list(names); held = names[::nth] if nth else []; out = dict(train=[n for n in names if n not in set(held)], val=held[1::2], test=held[::2])
-    if nth and not all(out.values()): raise DataError(f"holding out one in {nth} of {len(names)} frames leaves `{next(k for k, v in out.items() if not v)}` empty", mend=f"hold out one in {max(2, (len(names) - 1) // 2)}, or none with 0" if len(names) > 2 else "bring more frames, or hold out none with 0")
-    return out
 
 # %% ../../nbs/30_neuraldiff.data.ipynb #c3aa8140
 def _quantile(z, share):

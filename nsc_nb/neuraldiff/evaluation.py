@@ -17,12 +17,12 @@ from typing import Annotated, Optional
 from fastcore.basics import patch
 
 # %% ../../nbs/34_neuraldiff.evaluation.ipynb #7c85c232
-from ..core import ConfigError, DataError, nearest, read_json, write_json
+from ..core import DataError, read_json
 from ..figures import to_uint8
-from ..metrics import METRICS, Protocol, protocol as named_protocol, psnr, ssim
+from ..metrics import METRICS, protocol as named_protocol, psnr, ssim
 from .model import NeuralDiff, photo_frames
 from .training import NeuralDiff
-from .rendering import NeuralDiff, open_run, write_png
+from .rendering import NeuralDiff, open_run
 
 # %% ../../nbs/34_neuraldiff.evaluation.ipynb #627637fa
 def average_precision(

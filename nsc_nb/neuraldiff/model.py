@@ -8,7 +8,6 @@ __all__ = ['SmoothTime', 'WaveTime', 'FreeTime', 'time_code', 'Background', 'Mov
            'read_published']
 
 # %% ../../nbs/31_neuraldiff.model.ipynb #2e035aa3
-import copy
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -18,10 +17,10 @@ from torch import Tensor, nn
 
 # %% ../../nbs/31_neuraldiff.model.ipynb #7c45b3a1
 from ..cameras import Cameras
-from ..core import ConfigError, log, nearest
+from ..core import ConfigError, nearest
 from ..encoders import Frequency
-from ..fields import MLP, count_parameters
-from .config import NeuralDiffConfig, STREAMS, check_config, presets, streams, time_kind
+from ..fields import MLP
+from .config import NeuralDiffConfig, check_config, presets, streams, time_kind
 from .data import check_aliasing, frame_ids, suggest_octaves
 from ..renderers.streams import alone_weights, stream_alphas, stream_weights, stretches, sum_streams
 from ..sampling import midpoints, sample_pdf, uniform_edges

@@ -12,10 +12,8 @@ from fastcore.basics import patch
 from torch import Tensor
 
 # %% ../../nbs/32_neuraldiff.training.ipynb #c2a0ee96
-from ..cameras import Cameras
 from ..datasets import PixelSampler
-from .config import NeuralDiffConfig
-from .model import EgoRays, NeuralDiff, ego_rays, paint
+from .model import NeuralDiff, ego_rays, paint
 from ..renderers.volume import distortion_loss, interlevel_loss
 from ..training import Phase, exponential, step_generator
 
