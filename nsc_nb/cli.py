@@ -82,8 +82,10 @@ def train_capture(
     resume=False,   # go on in a folder that holds a run
     progress=True,  # show a bar
     save_every=500, # steps between checkpoints
+    preview=0,      # steps between pictures of a photo beside its rendering, in RUN/figures; 0: none
 ) -> dict:          # summary of the training
     "Train a method on a capture in a run folder. Raises DataError, ConfigError."
+    from nsc_nb.figures import Preview
     from nsc_nb.training import check_run, train
     if config is None: config, preset_name = settings(method, preset_name, run=run if resume else None)
     if not hasattr(capture, "cameras"): capture = open_capture(capture)
@@ -91,7 +93,8 @@ def train_capture(
     learner = get(method)(config, capture)
     check_run(learner, run, resume)
     remember(run, capture)
-    return train(learner, run, resume=True, progress=progress, save_every=save_every)
+    watch = Preview(learner, capture, preview, run) if preview else None
+    return train(learner, run, resume=True, progress=progress, save_every=save_every, on_step=watch)
 
 # %% ../nbs/91_cli.ipynb #4917198a
 def choose_protocol(
@@ -533,6 +536,7 @@ class Train(Generic[C]):
     steps: Optional[int] = None    # optimiser steps, in place of --config.steps
     seed: Optional[int] = None     # seed, in place of --config.seed
     resume: bool = False           # go on in a run folder that is there
+    preview: int = 0               # every so many steps, a photo beside its rendering, error and depth, in RUN/figures; 0: never
     dry_run: bool = False          # only say how much memory and how many minutes it would take
     files: Annotated[tuple[Path, ...], tyro.conf.arg(name="config", metavar="FILE …")] = () # JSON files with settings, laid over the preset; later files win, flags win over all
     config: C = None               # the method's settings
@@ -589,7 +593,7 @@ def __call__(self: Train):
     if self.dry_run:
         from nsc_nb.training import dry_run
         show({k: round(v, 4) if isinstance(v, float) else v for k, v in dry_run(get(self.method)(config, open_capture(self.capture))).items() if k != "phases"}); return 0
-    got = train_capture(self.method, self.capture, run, config, self.preset, self.resume)
+    got = train_capture(self.method, self.capture, run, config, self.preset, self.resume, preview=self.preview)
     print(f"{got['steps']} steps, {got['seconds']:.0f} s, loss {got['loss']:.4g}: {run}" if got["loss"] is not None else f"all {got['steps']} steps were done before: {run}")
     if got["stopped"] == "interrupted": print(f"stopped early; go on with --resume", file=sys.stderr); return 130
 

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['to_numpy', 'to_uint8', 'show_images', 'depth_range', 'colour_depth', 'show_depth', 'colour_labels', 'show_labels',
-           'error_map', 'compare', 'grid_figure', 'time_slice', 'contact_sheet', 'add_date_stamp', 'time_line',
-           'plot_history', 'plot_cameras', 'write_video', 'show_video']
+           'error_map', 'compare', 'Preview', 'grid_figure', 'time_slice', 'contact_sheet', 'add_date_stamp',
+           'time_line', 'plot_history', 'plot_cameras', 'write_video', 'show_video']
 
 # %% ../nbs/18_figures.ipynb #68467ab8
 import base64, datetime, io
@@ -167,6 +167,29 @@ def compare(
         if d is not None: lo, hi = depth_range(d); ax[3].imshow(colour_depth(d, lo, hi)); _bare(ax[3], f"depth {lo:.1f} to {hi:.1f} m")
     fig.colorbar(err, ax=axes[:, 2].tolist(), shrink=.8, pad=.02).ax.tick_params(labelsize=7)
     return fig
+
+# %% ../nbs/18_figures.ipynb #ba8118ab
+class Preview:
+    "Called after each step: now and then a photo beside its rendering, error and depth, in RUN/figures and, in a notebook, under the cell."
+    def __init__(self,
+        method,       # that is being trained
+        capture,      # its Capture
+        every=500,    # steps
+        run=None,     # run folder; None: nothing is written
+        photo=None,   # by name; None: the middle held-out one, or the middle one
+        show=False,   # under the cell
+    ):
+        self.method, self.capture, self.every, self.run, self.show, self.files = method, capture, every, run, show, []
+        names = capture.splits.get("test") or capture.names; self.photo = photo or names[len(names) // 2]
+    def __call__(self, loop):
+        if loop.total % self.every: return
+        i = self.capture.index(self.photo); self.method.eval(); maps = self.method.render(self.capture.cameras[[i]]); self.method.train()
+        fig = compare(self.capture.image(i), maps["rgb"][0].clamp(0, 1), maps["depth"][0], titles=[f"{Path(self.photo).stem}, step {loop.total}"])
+        if self.run:
+            self.files.append(Path(self.run)/"figures"/f"step_{loop.total:06d}.png")
+            with atomic_write(self.files[-1]) as part: fig.savefig(part, format="png")
+        if self.show: from IPython.display import display; display(fig)
+        plt.close(fig)
 
 # %% ../nbs/18_figures.ipynb #55dc3267
 def grid_figure(
