@@ -45,11 +45,11 @@ def code_hash(
 # %% ../nbs/93_benchmarks.ipynb #75edaa1f
 def dependency_hash(
     modules,      # names, such as "nsc_nb.hashgrid"
-    functions=(), # functions whose code counts as well
+    functions=(), # functions and classes whose code counts as well
 ) -> str:         # 16 hex digits
     "Hash of all code that a result depends on; modules are read, not imported."
     parts = [f"{m} {code_hash(Path(find_spec(m).origin).read_text(encoding='utf-8'))}" for m in sorted(modules)]
-    parts += [f"{f.__name__} {code_hash(inspect.getsource(f))}" for f in functions]
+    parts += [f"{g.__name__} {code_hash(textwrap.dedent(inspect.getsource(g)))}" for f in functions for g in ([v for v in vars(f).values() if inspect.isfunction(v)] if isinstance(f, type) else [f])]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 # %% ../nbs/93_benchmarks.ipynb #987357fc
