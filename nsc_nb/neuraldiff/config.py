@@ -49,13 +49,13 @@ class NeuralDiffConfig:
     base: int = 16  # grid: cells along an axis at the coarsest level
     finest: int = 384  # grid: cells along an axis at the finest level
     net: int = 48  # grid: width of the networks
-    actor_levels: int = 6  # grid: levels of the actor's grids
-    actor_finest: int = 96  # grid: cells along an axis at their finest level
+    actor_levels: int = 6  # grid: levels of the grids of what moves
+    actor_finest: int = 96  # grid: cells along an axis at their finest level, at least
     proposal_samples: int = 32  # grid: samples of the proposal
     anneal: int = 400  # grid: steps over which the proposal weights sharpen
     warmup: int = 30  # grid: steps over which the rate rises
     weight_distortion: float = 1e-3  # grid: mip-NeRF 360 distortion
-    weight_seen: float = 0.3  # grid: price of what foreground and actor add to a pixel, reached half way through
+    weight_seen: float = 0.1  # grid: price of what foreground and actor add to a pixel, reached half way through
 
 # %% ../../nbs/30_neuraldiff.config.ipynb #80c4bb72
 def presets():

@@ -70,12 +70,15 @@ class GridNets(nn.Module):
         self.harmonics = SphericalHarmonics(2); n_d = self.harmonics.n_out
         self.solid, self.colour = MLP(n, 1 + 15, 32, 1), MLP(15 + n + n_d + c.look_dim, 3, c.net, 2, out="sigmoid")
         self.proposal_grid = HashGrid(3, 4, 2, 14, 12, 96, seed=c.seed + 1); m, moving = self.proposal_grid.n_out, len(self.names) > 1
-        if moving: self.foreground = Timed(n, n_time, c.net)
+        finest = int(min(512, max(c.actor_finest, span / 4))); self.pace = min(1., span / 4 / finest)               # cells of time last four frames
+        fine = lambda *ks: [HashGrid(3, c.actor_levels, 2, c.table - 1, 8, finest, seed=c.seed + k) for k in ks]
+        rough = lambda *ks: [HashGrid(3, 4, 2, 12, 6, min(finest, 48), seed=c.seed + k) for k in ks]
+        if moving:
+            self.slices, self.proposal_slices = nn.ModuleList(fine(6, 7, 8)), nn.ModuleList(rough(9, 10, 11)); m += 3 * self.proposal_slices[0].n_out
+            self.foreground = Timed(n + 3 * self.slices[0].n_out, n_time, c.net)
         if "actor" in self.names:
-            finest = int(min(512, max(c.actor_finest, span / 4))); self.pace = min(1., span / 4 / finest)            # cells of time last four frames
-            self.view_grid, self.moment_grid = (HashGrid(3, c.actor_levels, 2, c.table - 1, 8, finest, seed=c.seed + k) for k in (2, 3))
+            (self.view_grid, self.moment_grid), (self.proposal_view, self.proposal_moment) = fine(2, 3), rough(4, 5); m += 2 * self.proposal_view.n_out
             self.actor = Timed(2 * self.view_grid.n_out, n_time, c.net)
-            self.proposal_view, self.proposal_moment = (HashGrid(3, 4, 2, 12, 6, min(finest, 48), seed=c.seed + k) for k in (4, 5)); m += 2 * self.proposal_view.n_out
         self.proposal, self.proposal_moving = MLP(self.proposal_grid.n_out, 1, 16, 1), Timed(m, n_time, 16) if moving else None
 
 # %% ../../nbs/31_neuraldiff.grid.ipynb #3d233d2c
@@ -84,15 +87,16 @@ def places(self: GridNets,
     x: Tensor,      # (R, S, 3) world
     x_cam: Tensor,  # (R, S, 3) in the wearer's camera
     share: Tensor,  # (R,) time in [0, 1]
-) -> dict:          # room (R, S, 3), view, moment (R, S, 3) and there (R, S)
+) -> dict:          # room (R, S, 3); slices, three (R, S, 3); view, moment (R, S, 3) and there (R, S)
     "Grid coordinates of points."
-    out = dict(room=in_cube(x, self.centre, self.radius))
+    room, t = in_cube(x, self.centre, self.radius), (share * self.pace)[:, None, None].expand(*x.shape[:2], 1)      # (R, S, 3), (R, S, 1)
+    out = dict(room=room) if len(self.names) == 1 else dict(room=room, slices=[torch.cat([room[..., :a], room[..., a + 1:], t], -1) for a in range(3)])
     if "actor" not in self.names: return out
     view, there = in_view(x_cam, self.near)
-    moment = torch.cat([view[..., :2], (share * self.pace)[:, None, None].expand(*there.shape, 1)], -1)             # (R, S, 3)
-    return out | dict(view=view, moment=moment, there=there)
+    return out | dict(view=view, moment=torch.cat([view[..., :2], t], -1), there=there)
 
-def _ask(grid, u):  # (R, S, 3) -> (R, S, n_out)
+def _ask(grid, u):  # (R, S, 3) -> (R, S, n_out); or lists of both
+    if isinstance(u, list): return torch.cat([_ask(g, v) for g, v in zip(grid, u)], -1)
     return grid(u.reshape(-1, 3)).reshape(*u.shape[:2], -1)
 
 # %% ../../nbs/31_neuraldiff.grid.ipynb #0a68cf01
@@ -106,7 +110,7 @@ def field(self: GridNets,
     "All streams at points."
     h = _ask(self.grid, at["room"]); raw = self.solid(h); wide = lambda v: v[:, None].expand(*h.shape[:2], -1)       # (R, S, n), (R, S, 16)
     parts = [(trunc_exp(raw[..., 0] - 1), self.colour(torch.cat([raw[..., 1:], h, wide(self.harmonics(d)), wide(look)], -1)))]
-    if "foreground" in self.names: parts.append(self.foreground(h, tau))
+    if "foreground" in self.names: parts.append(self.foreground(torch.cat([h, _ask(self.slices, at["slices"])], -1), tau))
     if "actor" in self.names:
         s, c, b = self.actor(torch.cat([_ask(self.view_grid, at["view"]), _ask(self.moment_grid, at["moment"])], -1), tau)
         parts.append((s * at["there"], c, b))
@@ -123,6 +127,7 @@ def suppose(self: GridNets,
     "What the proposal thinks is there."
     h = _ask(self.proposal_grid, at["room"]); still = trunc_exp(self.proposal(h)[..., 0] - 1)     # (R, S, 8), (R, S)
     if self.proposal_moving is None or not moving: return still
+    h = torch.cat([h, _ask(self.proposal_slices, at["slices"])], -1)
     if "actor" in self.names:
         both = torch.cat([_ask(self.proposal_view, at["view"]), _ask(self.proposal_moment, at["moment"])], -1) * at["there"][..., None]      # (R, S, m)
         h = torch.cat([h, both], -1)
