@@ -184,9 +184,10 @@ def mask_shares(
     capture,  # its Capture
     split="test",
 ) -> dict:    # stream -> share
-    "How much of the held-out frames each stream explains, in the mean."
+    "How much of the held-out frames each stream explains, in the mean; together 1."
     maps = [method.render(capture.cameras[[capture.index(n)]], alone=False) for n in capture.splits[split]]
-    return {s: float(np.mean([m[f"mask_{s}"].mean() for m in maps])) for s in method.streams}
+    has = {s: float(np.mean([m[f"mask_{s}"].mean() for m in maps])) for s in method.streams}
+    return {s: v / sum(has.values()) for s, v in has.items()}
 
 @benchmark("neuraldiff_real", [*GRIDS, "nsc_nb.colmap", "nsc_nb.neuraldiff.data", "nsc_nb.video"], seeds=[0], helpers=(clip_capture, in_seconds, mask_shares))
 def neuraldiff_real(work, tiny):
