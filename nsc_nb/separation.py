@@ -169,13 +169,14 @@ def in_seconds(
     config,   # of a NeuralDiff
     capture,  # Capture
     seconds,  # of training
-    probe=12, # steps that are timed first
+    probe=40, # steps that are timed first
 ) -> int:     # steps
     "How many steps fit into some seconds here."
     from nsc_nb.neuraldiff.evaluation import NeuralDiff
     from nsc_nb.training import train
     once = lambda n: train(NeuralDiff(replace(config, steps=n), capture), progress=False)["seconds"]
-    return max(2, round(seconds * probe / max(once(2 + probe) - once(2), 1e-3)))
+    once(2); few = once(5)                                        # what is compiled at first does not count
+    return max(2, round(seconds * probe / max(once(5 + probe) - few, 1e-3)))
 
 PICTURED = {("backpack", "fast, NeuralDiff"): "backpack", ("backpack", "fast, without actor"): "backpack_two"}   # of which pictures are kept
 
