@@ -5,15 +5,16 @@
 # %% auto #0
 __all__ = ['BENCHMARKS', 'VARIANTS', 'CHRONOLOGY', 'REAL_LIGHT', 'BANNER', 'REAL', 'MANY', 'PROMISES', 'OPEN', 'code_hash',
            'dependency_hash', 'machine', 'commit', 'Result', 'results_folder', 'save_result', 'picture_file',
-           'save_picture', 'load_result', 'Work', 'Benchmark', 'benchmark', 'current_hash', 'is_stale', 'bench',
-           'chronology_run', 'best_camera', 'change_widths', 'chronology_quality', 'place_found', 'chronology_changes',
-           'real_folder', 'statue_of_liberty', 'sacre_coeur', 'with_banner', 'beside_guesses', 'banner_found',
-           'banner_picture', 'real_places', 'many_photos', 'thousand_photos', 'demo_job', 'heading', 'table', 'report',
-           'quality_rows', 'width_rows', 'change_rows', 'seed_rows', 'demo_rows', 'real_rows', 'banner_rows',
-           'many_rows', 'beats']
+           'save_picture', 'load_result', 'Work', 'Benchmark', 'benchmark', 'current_hash', 'is_stale', 'only_whole',
+           'bench', 'chronology_run', 'best_camera', 'change_widths', 'chronology_quality', 'place_found',
+           'chronology_changes', 'real_folder', 'statue_of_liberty', 'sacre_coeur', 'with_banner', 'beside_guesses',
+           'banner_found', 'banner_picture', 'real_places', 'many_photos', 'thousand_photos', 'demo_job', 'heading',
+           'table', 'report', 'quality_rows', 'width_rows', 'change_rows', 'seed_rows', 'demo_rows', 'real_rows',
+           'banner_rows', 'many_rows', 'beats']
 
 # %% ../nbs/93_benchmarks.ipynb #5fd4daa0
 import ast, hashlib, inspect, json, os, platform, subprocess, sys, tempfile, textwrap, time
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from importlib.util import find_spec
@@ -179,6 +180,18 @@ def is_stale(
     return r is not None and r.code != current_hash(name)
 
 # %% ../nbs/93_benchmarks.ipynb #72e8b513
+@contextmanager
+def only_whole():
+    "While it lasts, a training that is interrupted ends the benchmark: a result of half the steps must not be kept."
+    from unittest import mock
+    from nsc_nb import training
+    plain = training.train
+    def train(*args, on_step=None, **kw):
+        done = plain(*args, on_step=on_step, **kw)
+        if done["stopped"] == "interrupted" and getattr(on_step, "at", True): raise KeyboardInterrupt   # a watch that has seen all it wanted (`at` is empty) ends a training itself
+        return done
+    with mock.patch.object(training, "train", train): yield
+
 def bench(
     only: str | list | None = None, # names; None: all
     tiny: bool = False,             # the version of some seconds, which keeps nothing
@@ -191,7 +204,7 @@ def bench(
         work = Work(Path(folder or tmp))
         for n in wanted:
             b, start, work.pictures = BENCHMARKS[n], time.perf_counter(), {}
-            value = b.run(work, tiny)
+            with only_whole(): value = b.run(work, tiny)
             out[n] = Result(n, value, round(time.perf_counter() - start, 2), f"nsc_nb bench --only {n}", b.seeds, at, str(date.today()), machine(), b.modules, code[n])
             if not tiny:
                 for what, image in work.pictures.items(): save_picture(image, picture_file(n, what))

@@ -147,11 +147,12 @@ def _psnr(truth, pred, mask=None):
 def compare(
     truth,            # (H, W, 3), or a list of them for several rows
     pred,             # likewise
-    depth=None,       # (H, W) metres, predicted, or a list
+    depth=None,       # (H, W) predicted, in `unit`, or a list
     mask=None,        # (H, W) bool, True = scored, or a list
     titles=None,      # one per row
     max_error=.25,    # end of the error scale
     scale=2.,         # width of one picture, inches
+    unit="m",         # of the depths, for their title
 ):                    # -> matplotlib Figure
     "Truth, prediction, error and depth in one row per photo, all on fixed scales."
     rows = lambda x: list(x) if isinstance(x, (list, tuple)) else [x]
@@ -164,7 +165,7 @@ def compare(
         ax[0].imshow(to_uint8(t)); _bare(ax[0], name or "truth")
         ax[1].imshow(to_uint8(p)); _bare(ax[1], f"prediction, {_psnr(t, p, m):.1f} dB")
         err = ax[2].imshow(error_map(t, p, m), vmin=0, vmax=max_error, cmap="inferno"); ax[2].set_facecolor("w"); ax[2].patch.set(hatch="////", edgecolor=".7"); _bare(ax[2], "error")
-        if d is not None: lo, hi = depth_range(d); ax[3].imshow(colour_depth(d, lo, hi)); _bare(ax[3], f"depth {lo:.1f} to {hi:.1f} m")
+        if d is not None: lo, hi = depth_range(d); ax[3].imshow(colour_depth(d, lo, hi)); _bare(ax[3], f"depth {lo:.1f} to {hi:.1f} {unit}".rstrip())
     fig.colorbar(err, ax=axes[:, 2].tolist(), shrink=.8, pad=.02).ax.tick_params(labelsize=7)
     return fig
 
@@ -184,7 +185,7 @@ class Preview:
     def __call__(self, loop):
         if loop.total % self.every: return
         i = self.capture.index(self.photo); self.method.eval(); maps = self.method.render(self.capture.cameras[[i]]); self.method.train()
-        fig = compare(self.capture.image(i), maps["rgb"][0].clamp(0, 1), maps["depth"][0], titles=[f"{Path(self.photo).stem}, step {loop.total}"])
+        fig = compare(self.capture.image(i), maps["rgb"][0].clamp(0, 1), maps["depth"][0], titles=[f"{Path(self.photo).stem}, step {loop.total}"], unit="")    # a capture need not be in metres
         if self.run:
             self.files.append(Path(self.run)/"figures"/f"step_{loop.total:06d}.png")
             with atomic_write(self.files[-1]) as part: fig.savefig(part, format="png")
