@@ -8,6 +8,7 @@ __all__ = ['POSTS', 'POST', 'SIZES', 'MIDDLE', 'VIEWS', 'VOCABULARY', 'build_roo
            'scale_ranges', 'ObjectSfM', 'scales_gt', 'save_sfm', 'load_sfm']
 
 # %% ../nbs/05_movers.ipynb #37e4b997
+import zipfile, zlib
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 import numpy as np
@@ -360,17 +361,18 @@ def save_sfm(
 ) -> Path:
     "Write reconstructions, whole or not at all."
     file = Path(file)
-    with atomic_write(file) as p: np.savez_compressed(open(p, "wb"), **{f"{o}_{f.name}": getattr(part, f.name) for o, part in enumerate(parts) for f in fields(part)})
+    with atomic_write(file) as p, open(p, "wb") as out: np.savez_compressed(out, **{f"{o}_{f.name}": getattr(part, f.name) for o, part in enumerate(parts) for f in fields(part)})
     return file
 
 # %% ../nbs/05_movers.ipynb #76404ea0
 def load_sfm(
     file,  # .npz of `save_sfm`
 ) -> list: # K ObjectSfM
-    "Read reconstructions. DataError when the file holds none."
-    with np.load(file, allow_pickle=False) as z:
-        if "0_poses" not in z: raise DataError("holds no reconstructions", file, "write it with `save_sfm`")
-        return [ObjectSfM(**{f.name: z[f"{o}_{f.name}"] for f in fields(ObjectSfM)}) for o in range(sum(k.endswith("_poses") for k in z))]
+    "Read reconstructions. DataError when the file holds none, or is broken."
+    try:
+        with np.load(file, allow_pickle=False) as z: return [ObjectSfM(**{f.name: z[f"{o}_{f.name}"] for f in fields(ObjectSfM)}) for o in range(max(1, sum(k.endswith("_poses") for k in z)))]
+    except KeyError: raise DataError("holds no reconstructions", file, "write it with `save_sfm`") from None
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error): raise DataError("cannot be read as reconstructions", file, "write it again with `save_sfm`") from None
 
 # %% ../nbs/05_movers.ipynb #849ba9bf
 @patch
