@@ -8,7 +8,7 @@ __all__ = ['PACKAGES', 'PROBES', 'Run', 'Folder', 'Name', 'C', 'TYRO', 'COMMANDS
            'write_frames', 'stamps_of', 'read_controls', 'render_run', 'method_info', 'show', 'inspection', 'verdicts',
            'probe', 'doctor', 'part', 'demo_capture', 'pick_lights', 'demo_changes', 'demo_films', 'demo_figure',
            'demo', 'tell_demo', 'Train', 'layers', 'parse_train', 'default_run', 'Evaluate', 'Render', 'Info',
-           'Inspect', 'Doctor', 'Demo', 'Prepare', 'Convert', 'Bench', 'verbs', 'parse', 'main']
+           'Inspect', 'Doctor', 'Demo', 'Prepare', 'Convert', 'Bench', 'verbs', 'control_flags', 'parse', 'main']
 
 # %% ../nbs/91_cli.ipynb #e5b90417
 import dataclasses, json, os, sys, time
@@ -251,15 +251,15 @@ def render_run(
 def method_info(
     method: str,      # name
     preset_name=None, # of its presets; None: `fast`
-    capture=None,     # Capture or folder; None: a small street
+    capture=None,     # Capture or folder; None: `small_capture` of the method
 ) -> dict:            # method, source, preset, presets, config, photos, parameters by part, phases, controls
     "What a method is made of. Raises ConfigError."
     import tempfile
     from nsc_nb.fields import count_parameters
-    from nsc_nb.methods import small_street
+    from nsc_nb.methods import small_capture
     config, which = settings(method, preset_name)
     with tempfile.TemporaryDirectory() as tmp:
-        capture = small_street(tmp) if capture is None else capture if hasattr(capture, "cameras") else open_capture(capture)
+        capture = small_capture(method, tmp) if capture is None else capture if hasattr(capture, "cameras") else open_capture(capture)
         learner = get(method)(config, capture)
         return dict(method=method, about=(type(learner).__doc__ or "").strip(), source=entry(method).source, preset=which, presets=list(presets(method)), config=to_dict(config), photos=len(capture.splits.get("train") or capture.names),
                     parameters=count_parameters(learner.parts() if hasattr(learner, "parts") else learner), phases={p.name: p.steps for p in learner.phases()}, controls={k: c["help"] for k, c in learner.controls().items()})
@@ -737,6 +737,20 @@ def verbs(
     if found := commands() if inspect.ismethod(commands) else {}: return found
     raise ConfigError(f"`{method}` has no commands of its own", f"train it: nsc_nb train {method} CAPTURE")
 
+def control_flags(
+    args: list[str], # of `render`
+) -> list[str]:      # the same, with controls of the method behind --control
+    "Controls as flags of their own: `--sample 3` for `--control sample=3`."
+    own, strange = {"help", *(f.name.replace("_", "-") for f in dataclasses.fields(Render))}, lambda a: a.startswith("--") and a[2:].partition("=")[0].replace("_", "-") not in own
+    if len(args) < 2 or args[1].startswith("-") or not any(map(strange, args)): return args
+    knobs, rest, words, todo = load_run(args[1]).controls(), [], [], list(args)
+    while todo:
+        name, given, value = (a := todo.pop(0))[2:].partition("=")
+        if strange(a) and (key := name.replace("-", "_")) in knobs and (given or todo): words.append(f"{key}={value if given else todo.pop(0)}")
+        else: rest.append(a)
+    at = rest.index("--control") + 1 if "--control" in rest else len(rest)
+    return rest[:at] + ["--control"] * (bool(words) and at == len(rest)) + words + rest[at:]
+
 def parse(
     args: list[str], # without the program's name
 ):                   # -> a command, ready to be called
@@ -747,6 +761,7 @@ def parse(
         from nsc_nb.video import PrepareVideo
         return tyro.cli(PrepareVideo, prog="nsc_nb prepare video", args=args[2:] or ["--help"], config=TYRO)
     if args[:1] == ["train"] and len(args) > 1 and not args[1].startswith("-"): return parse_train(args[1:])
+    if args[:1] == ["render"]: args = control_flags(args)
     known = dict(COMMANDS, train=Train[tyro.conf.Suppress[Any]])
     return tyro.extras.subcommand_cli_from_dict(known, prog="nsc_nb", description="Neural scenes that change over time: train, judge, render.", args=args or ["--help"], config=TYRO)
 

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['CHECKS', 'Entry', 'entries', 'names', 'entry', 'get', 'presets', 'preset', 'register', 'forget', 'load_run', 'Check',
-           'Bench', 'check', 'conformance', 'small_street', 'require', 'check_config', 'fresh', 'check_seeds',
-           'check_structure', 'check_batch', 'trained', 'a_camera', 'check_render', 'check_resume', 'check_controls',
-           'check_evaluate']
+           'Bench', 'check', 'conformance', 'small_street', 'small_capture', 'require', 'check_config', 'fresh',
+           'check_seeds', 'check_structure', 'check_batch', 'trained', 'a_camera', 'check_render', 'check_resume',
+           'check_controls', 'check_evaluate']
 
 # %% ../nbs/90_methods.ipynb #36910e1d
 import copy, importlib, json
@@ -163,7 +163,7 @@ def _run_check(name, f, bench):
 def conformance(
     method,        # name or class
     config=None,   # its config; None: preset `tiny`
-    capture=None,  # Capture; None: a small synthetic street
+    capture=None,  # Capture; None: `small_capture` of the method
     folder=None,   # where runs are written; None: a temporary one
     only=None,     # names of checks; None: all
 ) -> list[Check]:
@@ -172,7 +172,7 @@ def conformance(
     cls = get(method) if isinstance(method, str) else method
     config = preset(cls.name, "tiny") if config is None else config
     with tempfile.TemporaryDirectory() as tmp:
-        if capture is None: capture = small_street(Path(tmp)/"street")
+        if capture is None: capture = small_capture(cls, Path(tmp)/"capture")
         bench = Bench(cls, config, capture, Path(folder or tmp))
         return [_run_check(n, f, bench) for n, f in CHECKS.items() if only is None or n in only]
 
@@ -183,6 +183,14 @@ def small_street(
     "The street of the conformance run: 16 training and 2 held-out photos of 64 x 48."
     from nsc_nb.synthetic import street
     return street(n_photos=16, height=48, width=64, n_test=2).capture(folder)
+
+def small_capture(
+    method,  # name or class
+    folder,  # where it is written
+):           # -> Capture
+    "What a method is tried on: its own `toy_capture(folder)` where it has one, else the small street."
+    cls = get(method) if isinstance(method, str) else method
+    return getattr(cls, "toy_capture", small_street)(folder)
 
 # %% ../nbs/90_methods.ipynb #57eccbea
 def require(

@@ -254,4 +254,6 @@ SEPARATION_PROMISES = {  # name -> benchmark, what must hold of its value
     "fast has paper-small's last PSNR in a fifth of its time, every kitchen": ("neuraldiff_architectures", lambda v: every(v, lambda r: sooner(r["fast"], r["paper-small"], "psnr"))),
     "and its union AP": ("neuraldiff_architectures", lambda v: every(v, lambda r: sooner(r["fast"], r["paper-small"], "ap"))),
 }
-SEPARATION_OPEN = {}   # promise -> why it is not kept yet
+SEPARATION_OPEN = {   # promise -> why it is not kept yet
+    "and its union AP": "on one kitchen it comes in a fifteenth of the time; on the two others the grids end a few hundredths below; why is not known yet",
+}

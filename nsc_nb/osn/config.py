@@ -16,19 +16,20 @@ class OSNConfig:
     seed: int = 0                   # of initial values, rays and sizes
     near: float = 1.                # depth at which rays begin; scene units
     far: float = 8.                 # depth at which they end
-    steps: int = 1500               # of the fields, without those of the network of sizes
+    steps: int = 2000               # of the fields, without those of the network of sizes
     bootstrap: int = 300            # of them at the start: every object alone, at its key-points; 0: together from the start
-    rounds: int = 5                 # how often the network of sizes is trained
-    period: int = 150               # steps of the fields between two rounds
-    scale_steps: int = 150          # steps of the network of sizes in a round
-    rays: int = 256                 # half of them are key-points of every object, half times K are any pixels
-    focus: float = .5               # share of the pixels that are taken from movers' masks; 0: any, as published
+    rounds: int = 3                 # how often the network of sizes is trained
+    period: int = 300               # steps of the fields between two rounds
+    scale_steps: int = 300          # steps of the network of sizes in a round
+    points: int = 48                # key-points of every object a step
+    pixels: int = 1024              # any pixels a step; 0: as many as key-points of all objects
+    focus: float = .35              # share of the pixels that are taken from movers' masks; 0: any, as published
     dense: bool = True              # objects alone see all pixels of their masks, and where they are not; off: key-points, as published
-    lr: float = 1e-2                # of the fields
-    lr_final: float = .1            # factor on it ...
-    lr_steps: int = 1500            # ... after so many steps
+    lr: float = 2e-2                # of the fields
+    lr_final: float = .03           # factor on it ...
+    lr_steps: int = 2000            # ... after so many steps
     lr_pose: float = 0.             # of the poses; 0: they stay as they are
-    lr_scales: float = 3e-3         # of the network of sizes
+    lr_scales: float = 1.5e-3       # of the network of sizes
     weight_image: float = 1.        # of colours
     weight_depth: float = 1.        # of depths at key-points
     weight_segm: float = .03        # of whose a key-point is
@@ -37,10 +38,11 @@ class OSNConfig:
     weight_entropy: float = 0.      # tensorf: of objects that mix
     weight_tv: float = 0.           # tensorf: of rough planes
     weight_fog: float = 5e-3        # grid: price of density anywhere in a box
-    weight_distortion: float = 2e-2 # grid: of density spread along a ray
+    weight_distortion: float = .1   # grid: of density spread along a ray
     backdrop: bool = True           # grid: what gets through meets a random colour in training
     segm_form: str = "nll"          # nll: minus the logarithm of the share | released: shares used as logits
     sigma_form: str = "divided"     # divided: a larger object is as opaque as a small one | plain: as published
+    depth_form: str = "spread"      # spread: every bit of what stops a key-point's ray shall be at its depth | mean: their mean, as published
     depth_weighted: bool = True     # well reconstructed key-points count more
     white: bool = False             # colour behind everything; else black
     jitter: bool = True             # samples shift at random in training
@@ -78,7 +80,7 @@ class OSNConfig:
     look_degree: int = 2            # grid: of the harmonics of directions
     cells: int = 64                 # grid: of the occupancy along the longest side
     ray_steps: int = 160            # grid: steps along the diagonal of a box
-    empty: float = .01              # grid: opacity of a step below which a cell counts as empty
+    empty: float = 1e-3             # grid: opacity of a step below which a cell counts as empty
     refresh: int = 16               # grid: steps between looks at the cells
     preset: str = ""                # name of the settings
 
@@ -86,15 +88,15 @@ class OSNConfig:
 def presets():
     "Named configurations, small to large."
     fast = OSNConfig(preset="fast")
-    tiny = replace(fast, preset="tiny", steps=60, bootstrap=30, rounds=2, period=30, scale_steps=30, rays=64, levels=4, table=12, finest=48, net=16, cells=24, ray_steps=48, scale_samples=256, label_rays=512)
-    paper = replace(fast, preset="paper", architecture="tensorf", steps=30_000, bootstrap=1000, period=1000, scale_steps=1000, rays=2048, lr=1e-3, lr_final=.1, lr_steps=200_000, lr_scales=1e-3,
-                    weight_segm=.01, weight_mask=0., focus=0., dense=False, weight_tv=1., segm_form="released", sigma_form="plain", label_rays=0, scale_samples=4096, threshold_from=(1000, 3000), thresholds=(.97, .985), tops=(.03, .015), upsample=(8000, 12_000, 16_000, 22_000))
-    small = replace(paper, preset="paper-small", steps=4000, bootstrap=200, period=200, scale_steps=200, rays=128, lr_steps=26_700, threshold_from=(200, 600), upsample=(1000, 1600, 2200, 2900),
+    tiny = replace(fast, preset="tiny", steps=60, bootstrap=30, rounds=1, period=30, scale_steps=60, lr_steps=60, points=16, pixels=192, levels=4, table=12, finest=48, net=16, cells=24, ray_steps=48, scale_samples=256, label_rays=512)
+    paper = replace(fast, preset="paper", architecture="tensorf", steps=30_000, bootstrap=1000, rounds=5, period=1000, scale_steps=1000, points=1024, pixels=0, lr=1e-3, lr_final=.1, lr_steps=200_000, lr_scales=1e-3,
+                    weight_segm=.01, weight_mask=0., focus=0., dense=False, weight_tv=1., segm_form="released", depth_form="mean", sigma_form="plain", label_rays=0, scale_samples=4096, threshold_from=(1000, 3000), thresholds=(.97, .985), tops=(.03, .015), upsample=(8000, 12_000, 16_000, 22_000))
+    small = replace(paper, preset="paper-small", steps=4000, bootstrap=200, period=200, scale_steps=200, points=64, lr_steps=26_700, threshold_from=(200, 600), upsample=(1000, 1600, 2200, 2900),
                     n_voxels=24**3, n_voxels_final=64**3, n_density=8, n_colour=16, featureC=64, scale_samples=1024)
     return {"fast": fast, "tiny": tiny, "paper": paper, "paper-small": small}
 
 # %% ../../nbs/40_osn.config.ipynb #cae835a9
-CHOICES = dict(architecture=("grid", "tensorf"), segm_form=("nll", "released"), sigma_form=("divided", "plain"), shading=("MLP_PE", "MLP_Fea", "MLP", "SH", "RGB"))
+CHOICES = dict(architecture=("grid", "tensorf"), segm_form=("nll", "released"), depth_form=("spread", "mean"), sigma_form=("divided", "plain"), shading=("MLP_PE", "MLP_Fea", "MLP", "SH", "RGB"))
 
 def check_config(config: OSNConfig):  # returned as it is
     "Refuse values that no part of the model knows. Raises ConfigError."
@@ -105,7 +107,7 @@ def check_config(config: OSNConfig):  # returned as it is
     if len(counts) > 1 or 0 in counts: raise ConfigError(f"{len(c.threshold_from)} steps, {len(c.thresholds)} thresholds and {len(c.tops)} tops do not fit", "give as many of each")
     if c.bootstrap > c.steps: raise ConfigError(f"{c.bootstrap} steps alone, of {c.steps}", "set bootstrap lower than steps")
     if not 0 < c.near < c.far: raise ConfigError(f"near {c.near}, far {c.far}", "0 < near < far")
-    if c.rounds and c.period * c.rounds > c.steps: raise ConfigError(f"{c.rounds} rounds, {c.period} steps apart, do not fit into {c.steps} steps", "ask for fewer rounds, or a shorter period")
+    if c.rounds and c.period * c.rounds >= c.steps: raise ConfigError(f"{c.rounds} rounds, {c.period} steps apart, do not fit into {c.steps} steps", "ask for fewer rounds, or a shorter period")
     if c.rounds and c.threshold_from[0] > c.period: raise ConfigError(f"the first round comes at step {c.period}, the first threshold at {c.threshold_from[0]}", "let threshold_from begin at 0")
     return config
 
@@ -128,7 +130,7 @@ def _cube(a, b): return dict(n_voxels=a**3, n_voxels_final=b**3)
 
 SCENES = {  # name -> (objects with the background, what differs from `paper`)
     "indoor/chessboard": (4, dict(thresholds=(.97, .985), tops=(.03, .015))),
-    "indoor/chessboard++": (9, _LOOSE | _cube(40, 100) | dict(rays=1024)),
+    "indoor/chessboard++": (9, _LOOSE | _cube(40, 100) | dict(points=512)),
     "indoor/darkroom": (4, _ONE), "indoor/dining": (5, _ONE | _cube(64, 160)), "indoor/factory": (4, _LOOSE),
     "iphone/basketballs": (4, _ONE), "iphone/dragons": (4, dict(thresholds=(.97, .99), tops=(.03, .01))),
     "kitti/0007": (3, _LOOSE | _cube(96, 240) | _LONG),

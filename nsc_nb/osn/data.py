@@ -120,10 +120,11 @@ def object_data(
     w = int(cameras.width[0]), int(cameras.height[0]); seen = part.registered[part.frame] & (part.uv >= .5).all(1) & (part.uv < np.array(w) - .5).all(1) & (part.depth > 0)
     if seen.sum() < 10: raise DataError(f"{name} has {seen.sum()} observations in the picture", mend="give more tracks, or a larger mask")
     frame, uv, depth, error = (getattr(part, k)[seen] for k in ("frame", "uv", "depth", "error")); weight = observation_weights(error)
-    keep, ends = middle_depths(depth, frame); unit, sizes = size_range(ends, near, far, background, name); frame, uv, depth, weight = frame[keep], uv[keep], depth[keep] * unit, weight[keep]
+    keep, ends = middle_depths(depth, frame); unit, sizes = size_range(ends, near, far, background, name)
     poses = part.poses.copy(); poses[:, :3, 3] *= unit
-    R, centre, extent = tight_box(back_project(cameras, frame, uv, depth, poses)); to = np.eye(4); to[:3, :3], to[:3, 3] = R, -R @ centre
-    poses = np.where(part.registered[:, None, None], to @ poses, np.eye(4))
+    inside = (lambda v: v) if background else (lambda v: v[keep])                                            # all of the background, also what is very near or far
+    R, centre, extent = tight_box(back_project(cameras, inside(frame), inside(uv), inside(depth) * unit, poses)); to = np.eye(4); to[:3, :3], to[:3, 3] = R, -R @ centre
+    poses = np.where(part.registered[:, None, None], to @ poses, np.eye(4)); frame, uv, depth, weight = frame[keep], uv[keep], depth[keep] * unit, weight[keep]
     return ObjectData(poses.astype(np.float32), part.registered.copy(), spare * extent, np.array(sizes), frame, uv, depth, weight, unit, to)
 
 def objects_data(
