@@ -65,7 +65,7 @@ def moment(
     t: float,       # in [0, 1]
 ):                  # frames i <= j, and how far from i to j in [0, 1]
     "Frames about a moment."
-    j = int(torch.searchsorted(times, torch.tensor(float(t), dtype=times.dtype)).clamp(0, len(times) - 1)); i = max(j - 1, 0)
+    j = int(torch.searchsorted(times, torch.tensor(float(t), dtype=times.dtype, device=times.device)).clamp(0, len(times) - 1)); i = max(j - 1, 0)
     if i == j or t >= float(times[j]): return j, j, 0.
     u = (t - float(times[i])) / max(float(times[j] - times[i]), 1e-12); return (j, j, 0.) if abs(u - 1) < 1e-5 else (i, i, 0.) if u < 1e-5 else (i, j, float(u))
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 # %% ../../nbs/42_osn.training.ipynb #3174030d
 from ..cameras import Cameras
+from ..core import DataError
 from .config import schedule
 from .model import OSN
 from .scales import draw_valid, scale_loss, threshold_at, to_scales
@@ -37,7 +38,8 @@ def film(self: OSN) -> dict:  # images (V, H, W, 3), ids (V, H, W) or None, came
     if getattr(self, "_film", None) is not None: return self._film
     if getattr(self, "_prepared", None) is None: self.describe(self.capture)
     s, order = self._structure, self._prepared["order"]; at = [self.capture.index(n) for n in s["photos"]]; use = torch.tensor(s["train"]); place = torch.empty(len(order), dtype=torch.int64); place[order] = torch.arange(len(order))
-    images = torch.from_numpy(np.stack([self.capture.image(i) for i in at])); ids = [self.capture.labels(i) for i in at]; ids = None if any(v is None for v in ids) else torch.from_numpy(np.stack(ids))
+    images = torch.from_numpy(np.stack([self.capture.image(i) for i in at])); ids = [self.capture.labels(i) for i in at]; ids = None if any(v is None for v in ids) else torch.from_numpy(np.stack(ids)); K = len(self._prepared["objects"])
+    if ids is not None and int(ids.max()) >= K: raise DataError(f"its masks know an object {int(ids.max())}, but there are {K} objects, 0 to {K - 1}", self.capture.root, "number the masks without gaps, 0 is the background")
     objects = []
     for o in self._prepared["objects"]:
         frame = place[torch.from_numpy(o.frame)]; keep = use[frame] if use.any() else torch.ones_like(frame, dtype=torch.bool); uv = torch.from_numpy(o.uv).float()[keep]
@@ -170,7 +172,7 @@ def alone(self: OSN, batch, T, generator):  # maps of the rays, key-points first
     "Every object for itself."
     c, b, g = self.config, batch, generator; d, frame, whose, truth = b["d"], b["frame"], b["whose"], b["rgb"]
     if not c.dense or "any_ids" not in b: return self.fields.own(d, T[:, frame], whose, g, c.step_ratio), truth
-    ids, f = b["any_ids"].clamp(max=len(T) - 1), b["any_frame"]; known, n = self.visible[ids, f], len(d)                          # (N,)
+    ids, f = b["any_ids"], b["any_frame"]; known, n = self.visible[ids, f], len(d)                          # (N,)
     other = torch.randint(1, len(T), (len(ids),), generator=g).to(ids); out_there = (ids == 0) & self.visible[other, f]           # (N,)
     d, frame, whose = torch.cat([d, b["any_d"][known], b["any_d"][out_there]]), torch.cat([frame, f[known], f[out_there]]), torch.cat([whose, ids[known], other[out_there]])
     out = self.fields.own(d, T[:, frame], whose, g, c.step_ratio); truth = torch.cat([truth, b["any_rgb"][known]]); m = len(truth)
