@@ -356,7 +356,7 @@ def _alone(scene, o, rng, n_points, pixels, noise, degrees, lost, least):
 
 # %% ../nbs/05_movers.ipynb #0b5ddace
 def save_sfm(
-    parts,  # K ObjectSfM
+    parts,  # K ObjectSfM, or other dataclasses of arrays
     file,   # .npz
 ) -> Path:
     "Write reconstructions, whole or not at all."
@@ -366,13 +366,16 @@ def save_sfm(
 
 # %% ../nbs/05_movers.ipynb #76404ea0
 def load_sfm(
-    file,  # .npz of `save_sfm`
-) -> list: # K ObjectSfM
+    file,                   # .npz of `save_sfm`
+    kind=ObjectSfM,         # the dataclass that was written
+    what="reconstructions", # for messages
+    by="save_sfm",          # for messages: who writes such files
+) -> list:                  # K of them
     "Read reconstructions. DataError when the file holds none, or is broken."
     try:
-        with np.load(file, allow_pickle=False) as z: return [ObjectSfM(**{f.name: z[f"{o}_{f.name}"] for f in fields(ObjectSfM)}) for o in range(max(1, sum(k.endswith("_poses") for k in z)))]
-    except KeyError: raise DataError("holds no reconstructions", file, "write it with `save_sfm`") from None
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error): raise DataError("cannot be read as reconstructions", file, "write it again with `save_sfm`") from None
+        with np.load(file, allow_pickle=False) as z: return [kind(**{f.name: z[f"{o}_{f.name}"] for f in fields(kind)}) for o in range(max(1, sum(k.endswith("_poses") for k in z)))]
+    except KeyError: raise DataError(f"holds no {what}", file, f"write it with `{by}`") from None
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error): raise DataError(f"cannot be read as {what}", file, f"write it again with `{by}`") from None
 
 # %% ../nbs/05_movers.ipynb #849ba9bf
 @patch

@@ -7,16 +7,15 @@ __all__ = ['observation_weights', 'middle_depths', 'size_range', 'tight_box', 'O
            'objects_data', 'true_sizes', 'scene_to_world', 'save_objects', 'load_objects', 'film_of', 'capture_objects']
 
 # %% ../../nbs/40_osn.data.ipynb #33ead3e0
-import zipfile, zlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
 from scipy.spatial import ConvexHull, QhullError
 from scipy.spatial.transform import Rotation
 
 # %% ../../nbs/40_osn.data.ipynb #2a6189e1
-from ..core import DataError, atomic_write
-from ..movers import ObjectSfM, load_sfm
+from ..core import DataError
+from ..movers import ObjectSfM, load_sfm, save_sfm
 
 # %% ../../nbs/40_osn.data.ipynb #0c2f02e8
 def observation_weights(
@@ -161,18 +160,13 @@ def save_objects(
     file,     # .npz
 ) -> Path:
     "Write prepared objects, whole or not at all."
-    file = Path(file)
-    with atomic_write(file) as p, open(p, "wb") as out: np.savez_compressed(out, **{f"{k}_{f.name}": getattr(o, f.name) for k, o in enumerate(objects) for f in fields(o)})
-    return file
+    return save_sfm(objects, file)
 
 def load_objects(
     file,  # .npz of `save_objects`
 ) -> list: # K ObjectData
     "Read prepared objects. DataError when the file holds none, or is broken."
-    try:
-        with np.load(file, allow_pickle=False) as z: return [ObjectData(**{f.name: z[f"{k}_{f.name}"] for f in fields(ObjectData)}) for k in range(max(1, sum(n.endswith("_poses") for n in z)))]
-    except KeyError: raise DataError("holds no prepared objects", file, "write it with `save_objects`") from None
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error): raise DataError("cannot be read as prepared objects", file, "write it again with `save_objects`") from None
+    return load_sfm(file, ObjectData, "prepared objects", "save_objects")
 
 # %% ../../nbs/40_osn.data.ipynb #55ce4812
 def film_of(
