@@ -16,29 +16,35 @@ class OSNConfig:
     seed: int = 0                   # of initial values, rays and sizes
     near: float = 1.                # depth at which rays begin; scene units
     far: float = 8.                 # depth at which they end
-    steps: int = 2000               # of the fields, without those of the network of sizes
-    bootstrap: int = 300            # of them at the start: every object alone, at its key-points; 0: together from the start
+    steps: int = 1500               # of the fields, without those of the network of sizes
+    bootstrap: int = 1000           # of them at the start: every object alone, at its key-points; 0: together from the start
     rounds: int = 3                 # how often the network of sizes is trained
-    period: int = 300               # steps of the fields between two rounds
+    first: int = 900                # steps of the fields before the first round; 0: a period
+    period: int = 200               # steps of the fields between two rounds
     scale_steps: int = 300          # steps of the network of sizes in a round
-    points: int = 48                # key-points of every object a step
-    pixels: int = 1024              # any pixels a step; 0: as many as key-points of all objects
-    focus: float = .35              # share of the pixels that are taken from movers' masks; 0: any, as published
+    gaps: int = 2                   # frames in a row in which an object may be lost: its pose is filled in; 0: it is not there, as published
+    trim: bool = False              # key-points of the background: without the nearest and farthest twentieth, as published
+    points: int = 96                # key-points of every object a step
+    pixels: int = 3072              # any pixels a step; 0: as many as key-points of all objects
+    focus: float = .25              # share of the pixels that are taken from movers' masks; 0: any, as published
     dense: bool = True              # objects alone see all pixels of their masks, and where they are not; off: key-points, as published
-    lr: float = 2e-2                # of the fields
-    lr_final: float = .03           # factor on it ...
-    lr_steps: int = 2000            # ... after so many steps
+    lr: float = 1e-2                # of the fields
+    lr_final: float = .1            # factor on it ...
+    lr_steps: int = 1500            # ... after so many steps
+    warmup: int = 30                # steps in which it rises
     lr_pose: float = 0.             # of the poses; 0: they stay as they are
     lr_scales: float = 1.5e-3       # of the network of sizes
     weight_image: float = 1.        # of colours
-    weight_depth: float = 1.        # of depths at key-points
+    weight_depth: float = .02       # of depths at key-points
+    weight_points: float = 5e-3     # grid: of density at key-points, and none before them; 0: as published
     weight_segm: float = .03        # of whose a key-point is
     weight_mask: float = .03        # of whose any pixel is, by the masks; 0: as published
-    weight_outside: float = .03     # dense: of a mover that shows where its mask is not
+    weight_outside: float = .02     # dense: of a mover that shows where its mask is not, or does not where it is
+    outside: int = 192              # dense: pixels beside masks a step
     weight_entropy: float = 0.      # tensorf: of objects that mix
     weight_tv: float = 0.           # tensorf: of rough planes
-    weight_fog: float = 5e-3        # grid: price of density anywhere in a box
-    weight_distortion: float = .1   # grid: of density spread along a ray
+    weight_fog: float = 1e-3        # grid: price of density anywhere in a box
+    weight_distortion: float = 3e-3 # grid: of density spread along a ray
     backdrop: bool = True           # grid: what gets through meets a random colour in training
     segm_form: str = "nll"          # nll: minus the logarithm of the share | released: shares used as logits
     sigma_form: str = "divided"     # divided: a larger object is as opaque as a small one | plain: as published
@@ -55,9 +61,9 @@ class OSNConfig:
     scale_samples: int = 512        # size vectors a step
     label_rays: int = 4096          # rays that judge them, the same in all steps of a round, only where objects compete; 0: fresh key-points each step, as published
     score_threshold: float = .5     # above it a size vector is possible
-    threshold_from: tuple[int, ...] = (0, 900)   # from these steps of the fields on ...
+    threshold_from: tuple[int, ...] = (0, 1200)   # from these steps of the fields on ...
     thresholds: tuple[float, ...] = (.998, .998) # ... so much of the key-points must agree
-    tops: tuple[float, ...] = (.3, .12)          # and at least this share of the vectors counts as possible
+    tops: tuple[float, ...] = (.3, .2)           # and at least this share of the vectors counts as possible
     n_voxels: int = 80**3           # tensorf: voxels of every object's grid at the start
     n_voxels_final: int = 200**3    # tensorf: and at the end
     upsample: tuple[int, ...] = ()  # tensorf: steps after which the grids are refined
@@ -71,15 +77,24 @@ class OSNConfig:
     step_ratio: float = 1.          # tensorf: voxels between two samples
     step_ratio_test: float = .5     # tensorf: the same in rendering
     levels: int = 8                 # grid: levels of a hash grid
-    features: int = 2               # grid: numbers a level
-    table: int = 15                 # grid: log2 of the entries a level
-    base: int = 8                   # grid: cells along a box at the coarsest level
-    finest: int = 256               # grid: cells along the background's box at the finest level
+    levels_solid: int = 4           # grid: coarse levels that say where the background is; all of them paint it
+    features: int = 4               # grid: numbers a level
+    table: int = 17                 # grid: log2 of the entries a level, of the background
+    table_object: int = 14          # grid: the same of a mover, and of the background's proposals
+    base: int = 16                  # grid: cells along a box at the coarsest level
+    finest: int = 512               # grid: cells along the background's box at the finest level
     finest_object: int = 64         # grid: cells along a mover's box at the finest level
-    net: int = 32                   # grid: width of the networks
+    finest_proposal: int = 96       # grid: cells of the background's proposals
+    unfold: int = 400               # grid: steps over which finer levels of the grids come in; 0: all at once
+    net: int = 64                   # grid: width of the networks
     look_degree: int = 2            # grid: of the harmonics of directions
-    cells: int = 64                 # grid: of the occupancy along the longest side
-    ray_steps: int = 160            # grid: steps along the diagonal of a box
+    coarse: int = 64                # grid: intervals of a ray in the background's box, first look
+    samples: int = 16               # grid: and second look, with colours
+    coarse_object: int = 32         # grid: the same in a mover's box
+    samples_object: int = 12        # grid: the same in a mover's box
+    anneal: int = 400               # grid: steps over which proposals sharpen
+    cells: int = 64                 # grid: of what no frame sees of the background, along the longest side
+    cells_object: int = 32          # grid: of a mover's memory of empty space
     empty: float = 1e-3             # grid: opacity of a step below which a cell counts as empty
     refresh: int = 16               # grid: steps between looks at the cells
     preset: str = ""                # name of the settings
@@ -88,9 +103,9 @@ class OSNConfig:
 def presets():
     "Named configurations, small to large."
     fast = OSNConfig(preset="fast")
-    tiny = replace(fast, preset="tiny", steps=60, bootstrap=30, rounds=1, period=30, scale_steps=60, lr_steps=60, points=16, pixels=192, levels=4, table=12, finest=48, net=16, cells=24, ray_steps=48, scale_samples=256, label_rays=512)
-    paper = replace(fast, preset="paper", architecture="tensorf", steps=30_000, bootstrap=1000, rounds=5, period=1000, scale_steps=1000, points=1024, pixels=0, lr=1e-3, lr_final=.1, lr_steps=200_000, lr_scales=1e-3,
-                    weight_segm=.01, weight_mask=0., focus=0., dense=False, weight_tv=1., segm_form="released", depth_form="mean", sigma_form="plain", label_rays=0, scale_samples=4096, threshold_from=(1000, 3000), thresholds=(.97, .985), tops=(.03, .015), upsample=(8000, 12_000, 16_000, 22_000))
+    tiny = replace(fast, preset="tiny", steps=60, bootstrap=30, rounds=1, first=0, period=30, scale_steps=60, lr_steps=60, warmup=5, points=16, pixels=192, outside=64, levels=4, features=2, table=12, table_object=11, base=8, finest=48, finest_object=32, finest_proposal=32, unfold=20, anneal=20, net=16, coarse=32, samples=10, coarse_object=16, samples_object=8, cells=24, cells_object=16, scale_samples=256, label_rays=512)
+    paper = replace(fast, preset="paper", architecture="tensorf", steps=30_000, bootstrap=1000, rounds=5, first=0, period=1000, scale_steps=1000, gaps=0, trim=True, points=1024, pixels=0, lr=1e-3, lr_final=.1, lr_steps=200_000, warmup=0, lr_scales=1e-3,
+                    weight_depth=1., weight_points=0., weight_segm=.01, weight_mask=0., focus=0., dense=False, weight_tv=1., segm_form="released", depth_form="mean", sigma_form="plain", label_rays=0, scale_samples=4096, threshold_from=(1000, 3000), thresholds=(.97, .985), tops=(.03, .015), upsample=(8000, 12_000, 16_000, 22_000))
     small = replace(paper, preset="paper-small", steps=4000, bootstrap=200, period=200, scale_steps=200, points=64, lr_steps=26_700, threshold_from=(200, 600), upsample=(1000, 1600, 2200, 2900),
                     n_voxels=24**3, n_voxels_final=64**3, n_density=8, n_colour=16, featureC=64, scale_samples=1024)
     return {"fast": fast, "tiny": tiny, "paper": paper, "paper-small": small}
@@ -107,8 +122,8 @@ def check_config(config: OSNConfig):  # returned as it is
     if len(counts) > 1 or 0 in counts: raise ConfigError(f"{len(c.threshold_from)} steps, {len(c.thresholds)} thresholds and {len(c.tops)} tops do not fit", "give as many of each")
     if c.bootstrap > c.steps: raise ConfigError(f"{c.bootstrap} steps alone, of {c.steps}", "set bootstrap lower than steps")
     if not 0 < c.near < c.far: raise ConfigError(f"near {c.near}, far {c.far}", "0 < near < far")
-    if c.rounds and c.period * c.rounds >= c.steps: raise ConfigError(f"{c.rounds} rounds, {c.period} steps apart, do not fit into {c.steps} steps", "ask for fewer rounds, or a shorter period")
-    if c.rounds and c.threshold_from[0] > c.period: raise ConfigError(f"the first round comes at step {c.period}, the first threshold at {c.threshold_from[0]}", "let threshold_from begin at 0")
+    if c.rounds and (c.first or c.period) + c.period * (c.rounds - 1) >= c.steps: raise ConfigError(f"{c.rounds} rounds, {c.period} steps apart, do not fit into {c.steps} steps", "ask for fewer rounds, or a shorter period")
+    if c.rounds and c.threshold_from[0] > (c.first or c.period): raise ConfigError(f"the first round comes at step {c.first or c.period}, the first threshold at {c.threshold_from[0]}", "let threshold_from begin at 0")
     return config
 
 # %% ../../nbs/40_osn.config.ipynb #a142e9cc
@@ -116,7 +131,7 @@ def schedule(
     config: OSNConfig,
 ) -> list[dict]:  # name, kind (alone | together | scales), start (step of the fields), steps, voxels (None: as before)
     "Phases of a training (OSN, section 3.4): fields and network of sizes in turn."
-    c = config; turns = [c.period * (i + 1) for i in range(c.rounds)]; cuts = sorted({0, c.bootstrap, c.steps, *turns, *(u for u in c.upsample if u < c.steps)}); out, grids = [], 0
+    c = config; turns = [(c.first or c.period) + c.period * i for i in range(c.rounds)]; cuts = sorted({0, c.bootstrap, c.steps, *turns, *(u for u in c.upsample if u < c.steps)}); out, grids = [], 0
     for a, b in zip(cuts, cuts[1:]):
         grids += a in c.upsample; new = grids if a in c.upsample else None
         if a in turns: out.append(dict(name=f"scales/{turns.index(a) + 1}", kind="scales", start=a, steps=c.scale_steps, voxels=new)); new = None

@@ -4,14 +4,15 @@
 
 # %% auto #0
 __all__ = ['observation_weights', 'middle_depths', 'size_range', 'tight_box', 'ObjectData', 'back_project', 'object_data',
-           'objects_data', 'true_sizes', 'scene_to_world', 'save_objects', 'load_objects', 'film_of', 'capture_objects']
+           'objects_data', 'fill_gaps', 'true_sizes', 'scene_to_world', 'save_objects', 'load_objects', 'film_of',
+           'capture_objects']
 
 # %% ../../nbs/40_osn.data.ipynb #33ead3e0
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 import numpy as np
 from scipy.spatial import ConvexHull, QhullError
-from scipy.spatial.transform import Rotation
+from scipy.spatial.transform import Rotation, Slerp
 
 # %% ../../nbs/40_osn.data.ipynb #2a6189e1
 from ..core import DataError
@@ -114,13 +115,14 @@ def object_data(
     background=False,  # object 0
     name="an object",  # for messages
     spare=.55,         # of the extent to each side: a tenth of margin
+    trim=True,         # as published; off: the background keeps its nearest and farthest observations, whatever stands right before the camera
 ) -> ObjectData:
     "Training data of one reconstruction. Raises DataError."
     w = int(cameras.width[0]), int(cameras.height[0]); seen = part.registered[part.frame] & (part.uv >= .5).all(1) & (part.uv < np.array(w) - .5).all(1) & (part.depth > 0)
     if seen.sum() < 10: raise DataError(f"{name} has {seen.sum()} observations in the picture", mend="give more tracks, or a larger mask")
     frame, uv, depth, error = (getattr(part, k)[seen] for k in ("frame", "uv", "depth", "error")); weight = observation_weights(error)
     keep, ends = middle_depths(depth, frame); unit, sizes = size_range(ends, near, far, background, name)
-    poses = part.poses.copy(); poses[:, :3, 3] *= unit
+    poses = part.poses.copy(); poses[:, :3, 3] *= unit; keep |= background and not trim
     inside = (lambda v: v) if background else (lambda v: v[keep])                                            # all of the background, also what is very near or far
     R, centre, extent = tight_box(back_project(cameras, inside(frame), inside(uv), inside(depth) * unit, poses)); to = np.eye(4); to[:3, :3], to[:3, 3] = R, -R @ centre
     poses = np.where(part.registered[:, None, None], to @ poses, np.eye(4)); frame, uv, depth, weight = frame[keep], uv[keep], depth[keep] * unit, weight[keep]
@@ -130,9 +132,27 @@ def objects_data(
     parts,            # K ObjectSfM, the background first
     cameras,          # Cameras of the V frames
     near=1., far=8.,  # scene units
+    trim=True,        # as for `object_data`
 ) -> list:            # K ObjectData
     "Training data of all reconstructions. Raises DataError that names the object."
-    return [object_data(p, cameras, near, far, k == 0, f"object {k}") for k, p in enumerate(parts)]
+    return [object_data(p, cameras, near, far, k == 0, f"object {k}", trim=trim) for k, p in enumerate(parts)]
+
+# %% ../../nbs/40_osn.data.ipynb #557938d8
+def fill_gaps(
+    objects,  # K ObjectData
+    most=2,   # frames in a row that may be missing; 0: none
+) -> list:    # K ObjectData; those without such gaps are the same
+    "Poses for frames in which an object was lost for a moment."
+    out = []
+    for o in objects:
+        known, poses, there = np.flatnonzero(o.visible), o.poses.copy(), o.visible.copy()
+        for i, j in zip(known, known[1:]):
+            if not 1 < j - i <= most + 1: continue
+            u = (np.arange(i + 1, j) - i) / (j - i); poses[i + 1:j] = np.eye(4); there[i + 1:j] = True        # (g,)
+            poses[i + 1:j, :3, :3] = Slerp([0, 1], Rotation.from_matrix(o.poses[[i, j], :3, :3]))(u).as_matrix()
+            poses[i + 1:j, :3, 3] = o.poses[i, :3, 3] + u[:, None] * (o.poses[j, :3, 3] - o.poses[i, :3, 3])
+        out.append(o if (there == o.visible).all() else replace(o, poses=poses, visible=there))
+    return out
 
 # %% ../../nbs/40_osn.data.ipynb #c2cfb8db
 def true_sizes(
@@ -181,9 +201,11 @@ def film_of(
 def capture_objects(
     capture,          # Capture with a sidecar of objects
     near=1., far=8.,  # scene units
+    gaps=0,           # as for `fill_gaps`
+    trim=True,        # as for `object_data`
 ):                    # -> K ObjectData, names of the V photos
     "Objects of a capture, prepared now if they are not yet. Raises DataError."
-    if name := capture.extra.get("osn_objects"): objects = load_objects(capture.root/name); return objects, film_of(capture, len(objects[0].visible))
+    if name := capture.extra.get("osn_objects"): objects = load_objects(capture.root/name); return fill_gaps(objects, gaps), film_of(capture, len(objects[0].visible))
     if not (name := capture.extra.get("object_sfm")): raise DataError("there are no objects beside the photos: neither osn_objects nor object_sfm is named", capture.root/"transforms.json", "prepare a film and its masks with: nsc_nb osn prepare VIDEO MASKS DST")
     parts = load_sfm(capture.root/name); names = film_of(capture, len(parts[0].registered))
-    return objects_data(parts, capture.cameras[[capture.index(n) for n in names]], near, far), names
+    return fill_gaps(objects_data(parts, capture.cameras[[capture.index(n) for n in names]], near, far, trim), gaps), names

@@ -188,7 +188,7 @@ def panel(
 ):           # matplotlib figure
     "Nine pictures of a photo, with its numbers."
     from matplotlib.figure import Figure
-    fig = Figure(figsize=(7.5, 6), dpi=80, layout="constrained"); truth, mask = kept["truth"], kept["mask"]; grey = lambda v: None if v is None else to_uint8(v); tell = lambda t, *keys: t + "".join(f", {k} {scores[k]:.3g}" for k in keys if k in scores); cells = [("truth", to_uint8(truth["rgb"])), (tell("rendering", "psnr", "ssim"), to_uint8(kept["rgb"])), ("error of colours, 0 to 0.25", colour_depth(error_map(truth["rgb"], kept["rgb"], mask), 0, .25, "magma"))]
+    fig = Figure(figsize=(7.5, 6), dpi=72, layout="constrained"); truth, mask = kept["truth"], kept["mask"]; grey = lambda v: None if v is None else to_uint8(v); tell = lambda t, *keys: t + "".join(f", {k} {scores[k]:.3g}" for k in keys if k in scores); cells = [("truth", to_uint8(truth["rgb"])), (tell("rendering", "psnr", "ssim"), to_uint8(kept["rgb"])), ("error of colours, 0 to 0.25", colour_depth(error_map(truth["rgb"], kept["rgb"], mask), 0, .25, "magma"))]
     if (d := truth["depth"]) is None: cells += [None, ("depth", colour_depth(kept["depth"])), None]
     else: use = np.isfinite(d) & (d > 0) & (True if mask is None else mask); fit, ends = fit_depth(kept["depth"], d, use), depth_range(d[use]); cells += [("true depth", colour_depth(np.where(use, d, np.nan), *ends)), (tell("depth", "depth_mae"), colour_depth(fit, *ends)), (f"error of depth, 0 to {(ends[1] - ends[0]) / 4:.2g}", colour_depth(np.where(use, abs(fit - d), np.nan), 0, (ends[1] - ends[0]) / 4, "magma"))]
     cells += [None if truth["ids"] is None else ("true objects", colour_labels(truth["ids"])), (tell("objects", "pq", "miou"), colour_labels(kept["ids"])), None if mask is None else ("what counts", grey(mask))]
@@ -307,7 +307,7 @@ def training_curves(
     "Terms of the fields; loss of the network of sizes; what it says. Raises DataError without a log."
     from matplotlib.figure import Figure
     rows = run if isinstance(run, list) else read_log(run)
-    if not rows: raise DataError("there is no metrics.jsonl with rows", None if isinstance(run, list) else run, "train it: nsc_nb train osn CAPTURE RUN")
+    if not rows: raise DataError("there is no metrics.jsonl with rows", None if isinstance(run, list) else run, "train it: nsc_nb train osn CAPTURE --out RUN")
     fig = Figure(figsize=(10, 2.8), dpi=80, layout="constrained"); axs = fig.subplots(1, 3); fields, sizes = [[r for r in rows if ("score" in r) == k] for k in (False, True)]
     if fields: plot_log(fields, ax=axs[0])
     if sizes:

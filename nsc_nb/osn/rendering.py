@@ -19,6 +19,7 @@ from torch import Tensor
 from ..cameras import Cameras
 from ..core import ConfigError, DataError, atomic_write, log, nearest, write_json
 from ..figures import colour_labels, to_uint8, write_video
+from .folders import into_scene
 from .model import OSN, between, moment, seen_from
 from .scales import sample_scales, spread_out, to_scales
 from .training import OSN, camera_directions
@@ -50,8 +51,8 @@ def camera_to_scene(self: OSN,
     c2w: Tensor,  # (4, 4) in the capture's world
 ):                # (4, 4) in the scene, rigid; capture's units to one unit of the scene
     "A camera of the capture, as the scene has it."
-    W = self.world.double(); unit = torch.linalg.det(W[:3, :3]) ** (1 / 3); out = torch.linalg.inv(W) @ c2w.double(); out[:3, :3] *= unit
-    return out.to(c2w), float(unit)
+    world = self.world.double().cpu().numpy()
+    return torch.from_numpy(into_scene(c2w.double().cpu().numpy()[None], world)[0]).to(c2w), float(np.cbrt(np.linalg.det(world[:3, :3])))
 
 @patch
 def chosen(self: OSN, sample, sizes) -> Tensor:  # (K,)
