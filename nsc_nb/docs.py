@@ -120,7 +120,7 @@ def space_blocks(text: str) -> str:
             indent = len(line) - len(bare)
             if indent in (2, 3) and kind == "list" and bare: line = "    " + bare
             m = BLOCK.match(bare)
-            new = ("list" if re.match(r"[-*+] |\d+\. ", bare) else bare[:2]) if m else (kind if indent and bare else "")
+            new = ("list" if re.match(r"[-*+] |\d+\. ", bare) else "|" if bare[0] == "|" else bare[:2]) if m else (kind if indent and bare else "")
             if m and out and out[-1].strip() and new != kind: out.append("")
             if not m and kind == "$$" and bare: out.append("")
             kind = new
