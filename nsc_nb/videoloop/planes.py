@@ -4,19 +4,21 @@
 
 # %% auto #0
 __all__ = ['START', 'first_planes', 'exposure_factor', 'image_term', 'mask_term', 'variation', 'sparsity', 'density',
-           'density_weight', 'layer_terms', 'planes_loss', 'window_size', 'cover', 'visit_order', 'jitter',
+           'density_weight', 'roughness', 'layer_terms', 'planes_loss', 'window_size', 'cover', 'visit_order', 'jitter',
            'visit_rate', 'presence', 'dilate', 'quad_max', 'tile_labels', 'vertex_counts', 'cull', 'seam_jump', 'lift',
            'Level', 'pyramid']
 
 # %% ../../nbs/51_videoloop.planes.ipynb #7e8450ad
 import math
 from typing import NamedTuple
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 # %% ../../nbs/51_videoloop.planes.ipynb #1cc12154
 from ..core import ConfigError, DataError
+from ..occupancy import NUMBA, _JIT, in_parts, njit
 from ..renderers.planes import Tiles, cut_planes, dense_planes, tiles_of
 from ..training import step_generator
 
@@ -90,6 +92,54 @@ def density_weight(
     "Weight of `density`."
     return weight * min(epoch / (epochs + 1), 1) ** 2
 
+# %% ../../nbs/51_videoloop.planes.ipynb #546726f0
+@njit(**_JIT)
+def _beside(a, b, grad, weight, n):
+    "Sum of the differences of a and b, weighted; its slope to a is added to grad."
+    t = np.float32(0)
+    for i in range(n): d = a[i] - b[i]; t += abs(d); grad[i] += weight * (np.float32(d > 0) - np.float32(d < 0))
+    return weight * t
+
+@njit(**_JIT)
+def _rough(s, K, F, w, h, weights, grad, total, begin, end):
+    "Pixels begin … end of s (h, w, K, 4, F): weighted sums of differences of colour and of alpha to total (h*w, 2), slopes to grad."
+    n, row = 4 * K * F, 4 * K * F * w
+    for at in range(begin, end):
+        x, y = at % w, at // w; grad[at * n:(at + 1) * n] = 0
+        for k in range(K):
+            for part in range(2):
+                a = at * n + (4 * k + 3 * part) * F; m = F if part else 3 * F; u, v = weights[part, 0], weights[part, 1]; me, g = s[a:a + m], grad[a:a + m]
+                if x > 0: _beside(me, s[a - n:a - n + m], g, u, m)
+                if y > 0: _beside(me, s[a - row:a - row + m], g, v, m)
+                if x < w - 1: total[at, part] += _beside(me, s[a + n:a + n + m], g, u, m)
+                if y < h - 1: total[at, part] += _beside(me, s[a + row:a + row + m], g, v, m)
+
+class _Roughness(torch.autograd.Function):
+    "Both weighted total variations of a stack (h, w, K, 4, F)."
+    @staticmethod
+    def forward(ctx, s, planes, rgb, alpha):
+        h, w, K, _, F = s.shape; s = s.contiguous(); grad = torch.empty_like(s); total = torch.zeros(h * w, 2); scale = K / planes / (F * K)
+        weights = np.float32([[wt * scale / n / max(h * (w - 1), 1), wt * scale / n / max((h - 1) * w, 1)] for wt, n in ((rgb, 3), (alpha, 1))])
+        in_parts(_rough, h * w, s.numpy().reshape(-1), K, F, w, h, weights, grad.numpy().reshape(-1), total.numpy())
+        ctx.save_for_backward(grad); return tuple(total.sum(0))
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, a, b):
+        grad = ctx.saved_tensors[0]
+        return (grad if a == 1 and b == 1 else torch.cat([grad[..., :3, :] * a, grad[..., 3:, :] * b], -2)), None, None, None
+
+# %% ../../nbs/51_videoloop.planes.ipynb #5ec24f49
+def roughness(
+    layers,         # (F, K, h, w, 4) of `render_planes`
+    planes,         # D
+    tv_rgb=.2, tv_alpha=.5,  # weights
+    backend="auto", # auto | numba | torch
+):                  # two scalars, of colours and of alpha
+    "Weighted total variation of a stack (3D Video Loops, section 3.2)."
+    if backend == "torch" or backend == "auto" and not (NUMBA is True and layers.device.type == "cpu" and layers.dtype == torch.float32):
+        return tv_rgb * variation(layers[..., :3], planes), tv_alpha * variation(layers[..., 3:], planes)
+    return _Roughness.apply(layers.permute(2, 3, 1, 4, 0), planes, tv_rgb, tv_alpha)
+
 # %% ../../nbs/51_videoloop.planes.ipynb #e50c790c
 def layer_terms(
     layers,        # (F, K, h, w, 4) of `render_planes`
@@ -100,8 +150,8 @@ def layer_terms(
     gain=1.,       # on all
 ) -> dict:         # of weighted scalars
     "What layers should be like, whatever the picture."
-    rgb, alpha = variation(layers[..., :3], planes), variation(layers[..., 3:], planes)
-    return dict(tv_rgb=gain * tv_rgb * rgb, tv_alpha=gain * tv_alpha * alpha, sparsity=gain * sparse * sparsity(layers[..., 3], planes))
+    rgb, alpha = roughness(layers, planes, gain * tv_rgb, gain * tv_alpha)
+    return dict(tv_rgb=rgb, tv_alpha=alpha) | (dict(sparsity=gain * sparse * sparsity(layers[..., 3], planes)) if sparse else {})
 
 # %% ../../nbs/51_videoloop.planes.ipynb #96110d46
 def planes_loss(
