@@ -93,7 +93,7 @@ def train_capture(
     learner = get(method)(config, capture)
     check_run(learner, run, resume)
     remember(run, capture)
-    watch = Preview(learner, capture, preview, run) if preview else None
+    watch = Preview(learner, capture, preview, run) if preview else learner.watch(run) if hasattr(learner, "watch") else None
     return train(learner, run, resume=True, progress=progress, save_every=save_every, on_step=watch)
 
 # %% ../nbs/91_cli.ipynb #4917198a
@@ -675,7 +675,7 @@ class Demo:
 @dataclass
 class Prepare:
     "Find the cameras of plain photos: SRC becomes the capture DST."
-    kind: Annotated[str, tyro.conf.arg(metavar="photos")]  # what SRC holds: photos; a film has flags of its own: nsc_nb prepare video --help
+    kind: Annotated[str, tyro.conf.arg(metavar="photos")]  # what SRC holds: photos; films have flags of their own: nsc_nb prepare video --help, nsc_nb prepare loop --help
     src: Annotated[Path, tyro.conf.arg(metavar="SRC")]     # folder of photos
     dst: Annotated[Path, tyro.conf.arg(metavar="DST")]     # capture to write
     max_size: int = 480                                    # px, longer side of the photos in the capture
@@ -686,7 +686,7 @@ class Prepare:
     seed: int = 0                                          # of finding the cameras
     sky: bool = False                                      # label the sky, and mask what lies outside the scene's box
     def __call__(self):
-        if self.kind != "photos": raise ConfigError(f"cannot prepare `{self.kind}`", "photos and films can be prepared: nsc_nb prepare photos SRC DST, nsc_nb prepare video VIDEO DST")
+        if self.kind != "photos": raise ConfigError(f"cannot prepare `{self.kind}`", "photos and films can be prepared: nsc_nb prepare photos SRC DST, nsc_nb prepare video VIDEO DST, nsc_nb prepare loop VIDEO DST")
         from nsc_nb.prepare import prepare_photos, prepared_text
         capture = prepare_photos(self.src, self.dst, max_size=self.max_size, seconds=self.seconds, sfm_size=self.sfm_size, features=self.features, date_column=self.date_column, seed=self.seed)
         if self.sky:
@@ -720,7 +720,7 @@ class Bench:
     tiny: bool = False               # the short version, which keeps nothing
     json: bool = False               # print one JSON object and nothing else: results by name
     def __call__(self):
-        import nsc_nb.ablations, nsc_nb.separation, nsc_nb.speed   # they register their benchmarks
+        import nsc_nb.ablations, nsc_nb.possible, nsc_nb.seams, nsc_nb.separation, nsc_nb.speed   # they register their benchmarks
         from nsc_nb.benchmarks import bench
         with redirect_stdout(sys.stderr) if self.json else nullcontext(): results = bench(self.only, tiny=self.tiny)
         if self.json: show(results, True)
@@ -760,6 +760,9 @@ def parse(
     if args[:2] == ["prepare", "video"]:
         from nsc_nb.video import PrepareVideo
         return tyro.cli(PrepareVideo, prog="nsc_nb prepare video", args=args[2:] or ["--help"], config=TYRO)
+    if args[:2] == ["prepare", "loop"]:
+        from nsc_nb.videoloop.data import PrepareLoop
+        return tyro.cli(PrepareLoop, prog="nsc_nb prepare loop", args=args[2:] or ["--help"], config=TYRO)
     if args[:1] == ["train"] and len(args) > 1 and not args[1].startswith("-"): return parse_train(args[1:])
     if args[:1] == ["render"]: args = control_flags(args)
     known = dict(COMMANDS, train=Train[tyro.conf.Suppress[Any]])

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['VIDEOLOOP', 'RATES', 'FILMS', 'weir', 'trained_loop', 'judge_loop', 'loop_strip', 'videoloop_synthetic',
-           'videoloop_ablations', 'videoloop_architectures', 'videoloop_real']
+           'videoloop_ablations', 'videoloop_architectures', 'videoloop_real', 'loop_kernels']
 
 # %% ../nbs/93_seams.ipynb #c768bf90
 import numpy as np
@@ -142,3 +142,16 @@ def videoloop_real(work, tiny):
             out[f"{name}, {what}"] = once_on_disk(work.folder/f"real-{name}-{r}-{code}.json", made)
     if (file := work.folder/"juggle.npy").exists(): work.pictures["juggle"] = np.load(file)
     return out
+
+# %% ../nbs/93_seams.ipynb #bd05f1a7
+@benchmark("loop_kernels", ["nsc_nb.renderers.planes", "nsc_nb.videoloop.loss", "nsc_nb.videoloop.metrics"], seeds=[0])
+def loop_kernels(work, tiny):
+    "Speed and memory of planes and of the looping loss, on one thread."
+    from nsc_nb.renderers.planes import planes_speed
+    from nsc_nb.videoloop.loss import OTHER, REFERENCE, loss_speed
+    before = torch.get_num_threads(); torch.set_num_threads(1); small = dict(planes=6, tiles=60, picture=(24, 40), rounds=1) if tiny else {}
+    try:
+        out = {"planes, 1 frame": planes_speed(**small), "planes, 50 frames": planes_speed(**(small | dict(frames=4) if tiny else dict(frames=50, rounds=1)), rivals=("torch", "numba"))}
+        size = dict(height=24, width=32, frames=6, keys=12, rounds=1) if tiny else {}
+        return out | {"loss, reference views": loss_speed(setting=REFERENCE, **size), "loss, other views": loss_speed(setting=OTHER, **size)}
+    finally: torch.set_num_threads(before)
