@@ -6,7 +6,7 @@
 __all__ = ['METHODS', 'thumb', 'in_order', 'spread_out', 'measure_dates', 'median_depth', 'turned', 'pose_distance', 'standing',
            'measure_cameras', 'measure_overlap', 'flow_between', 'depth_segment', 'off_segment', 'moving_pixels',
            'bodies', 'pace', 'measure_movers', 'loop_classes', 'keeps_moving', 'recurrence', 'best_period',
-           'measure_loops', 'describe', 'Suit', 'judge', 'suits', 'show_suits']
+           'movie_frames', 'small_movie', 'measure_loops', 'describe', 'Suit', 'judge', 'suits', 'show_suits']
 
 # %% ../nbs/07_suitability.ipynb #95f3f129
 import cv2, math, numpy as np, torch
@@ -289,6 +289,25 @@ def best_period(
     return k + 1, float(D[k])
 
 # %% ../nbs/07_suitability.ipynb #367cf807
+def movie_frames(
+    capture,  # Capture
+    movie,    # a `video_path` of it
+) -> int:     # frames as the file says; 0: it does not
+    "How long a movie of a capture is."
+    from nsc_nb.video import video_facts
+    return int(video_facts(capture.root/movie)["frames"] or 0)
+
+def small_movie(
+    capture, movie,  # as for `movie_frames`
+    size=128,        # px, longer side
+    frames=240,      # at most
+):                   # -> uint8 (F, h, w, 3)
+    "The first frames of a movie, small."
+    from itertools import islice
+    from nsc_nb.video import frames_of
+    return np.stack([f for _, _, f in islice(frames_of(capture.root/movie, max_size=size), frames)])
+
+# %% ../nbs/07_suitability.ipynb #1a9c6dfc
 def measure_loops(
     capture,     # Capture
     size=128,    # px
@@ -298,9 +317,10 @@ def measure_loops(
     seed=0,      # of the drawn pixels
 ) -> dict:       # clips, shortest (frames), loopable (mask), loops (loopable and keeps moving), period (frames), back (D there), recurring (share of pixels)
     "How much of standing clips loops; medians over clips. Zeros without such a clip; no period where nothing comes back."
-    places = [g for g in standing(capture) if len(g) >= at_least]; rows = []
+    movies = sorted({f["video_path"] for f in capture.frames if "video_path" in f}); places = [m for m in movies if (movie_frames(capture, m) or at_least) >= at_least] if movies else [g for g in standing(capture) if len(g) >= at_least]; rows = []
     for g in spread_out(range(len(places)), clips) if places else ():
-        v = np.stack([thumb(capture, i, size)[0] for i in places[g][:frames]])                        # (F, h, w, 3)
+        v = small_movie(capture, places[g], size, frames) if movies else np.stack([thumb(capture, i, size)[0] for i in places[g][:frames]])      # (F, h, w, 3)
+        if len(v) < at_least: continue
         able = loop_classes(v) == 2; mask = able & keeps_moving(v)
         if mask.sum() < 20: rows.append((able.mean(), mask.mean(), None, 1., 0.)); continue
         D, each = recurrence(v, mask, seed=seed); lag, low = best_period(D)
@@ -308,7 +328,8 @@ def measure_loops(
     median = lambda k: float(np.median([r[k] for r in rows])) if rows else 0.
     lags = [r[2] for r in rows if r[2]]
     returns = bool(lags) and median(3) < .95                                                          # else no better than chance
-    return dict(clips=len(places), shortest=min(map(len, places), default=0), loopable=round(median(0), 4), loops=round(median(1), 4), period=int(np.median(lags)) if returns else None, back=round(median(3), 4) if lags else None, recurring=round(median(4), 4))
+    shortest = min((movie_frames(capture, m) for m in places), default=0) if movies else min(map(len, places), default=0)
+    return dict(clips=len(places), shortest=shortest, loopable=round(median(0), 4), loops=round(median(1), 4), period=int(np.median(lags)) if returns else None, back=round(median(3), 4) if lags else None, recurring=round(median(4), 4))
 
 # %% ../nbs/07_suitability.ipynb #feb2833c
 def describe(
