@@ -8,7 +8,8 @@ __all__ = ['PACKAGES', 'PROBES', 'Run', 'Folder', 'Name', 'C', 'TYRO', 'COMMANDS
            'write_frames', 'stamps_of', 'read_controls', 'render_run', 'method_info', 'show', 'inspection', 'verdicts',
            'probe', 'doctor', 'part', 'demo_capture', 'pick_lights', 'demo_changes', 'demo_films', 'demo_figure',
            'demo', 'tell_demo', 'Train', 'layers', 'parse_train', 'default_run', 'Evaluate', 'Render', 'Info',
-           'Inspect', 'Doctor', 'Demo', 'Prepare', 'Convert', 'Bench', 'verbs', 'control_flags', 'parse', 'main']
+           'Inspect', 'Doctor', 'Demo', 'Prepare', 'Convert', 'Export', 'View', 'Bench', 'verbs', 'control_flags',
+           'parse', 'main']
 
 # %% ../nbs/91_cli.ipynb #e5b90417
 import dataclasses, json, os, sys, time
@@ -127,11 +128,7 @@ def evaluate_run(
     if not hasattr(capture, "cameras"): capture = open_capture(capture)
     if not capture.splits.get(split):
         raise DataError(f"split `{split}` has no photo", capture.root, "choose one of " + ", ".join(k for k, v in capture.splits.items() if v) + " with --split, or hold photos out in transforms.json")
-    chosen = choose_protocol(method, protocol)
-    try: result = method.evaluate(capture, chosen, split)
-    except RuntimeError as e:                                     # pictures too small for a learned distance that nobody asked for
-        if protocol is not None or not str(chosen).endswith("-learned") or "Padding size" not in str(e): raise
-        result = method.evaluate(capture, chosen.removesuffix("-learned"), split)
+    result = method.evaluate(capture, choose_protocol(method, protocol), split)
     result = dict(method=method.name, steps=checkpoint_steps(run)[-1], capture=capture.root.name, **result)
     write_json(result, Path(run)/"metrics.json")
     return result
@@ -716,6 +713,33 @@ class Convert:
         given = {k: v for k in ("images", "factor", "distortion", "frames", "test_every") if (v := getattr(self, k)) is not None}
         print(f"written: {convert(self.format, self.src, self.dst, force=self.force, **given)}")
 
+# %% ../nbs/91_cli.ipynb #f66c25d8
+@dataclass
+class Export:
+    "A run as something that other programs read: DST.ply points, DST.json cameras, DST.html a loop as one page; else a folder."
+    run: Run                                               # run folder
+    dst: Annotated[Path, tyro.conf.arg(metavar="DST")]     # file or folder to write
+    format: Optional[str] = None                           # folder (published layout), web, html, ply, cameras; default: as DST is called
+    force: bool = False                                    # replace what is in DST
+    finer: int = 1                                         # texels between two, of --format folder: 2 is four times as large and comes nearer to `render`
+    quality: int = 18                                      # of the looping textures, of web and html: 0 lossless, 18 good, 28 small
+    voxel: Optional[float] = None                          # edge of a cell that holds one point; default: a 300th of the cloud
+    control: tuple[str, ...] = ()                          # of points: controls of the method, NAME=VALUE
+    def __call__(self):
+        from nsc_nb.export import export_run
+        print(f"written: {export_run(self.run, self.dst, self.format, self.force, self.finer, self.quality, self.voxel, self.control)}")
+
+
+@dataclass
+class View:
+    "Play a 3D video loop in the browser; Ctrl-C ends it."
+    run: Run                         # run folder, or an exported folder
+    port: int = 0                    # of this computer; 0: any that is free
+    quiet: bool = False              # only say the address, open no browser
+    def __call__(self):
+        from nsc_nb.videoloop.page import view_in_browser
+        view_in_browser(self.run, self.port, not self.quiet)
+
 # %% ../nbs/91_cli.ipynb #75026f3f
 @dataclass
 class Bench:
@@ -730,7 +754,7 @@ class Bench:
         if self.json: show(results, True)
 
 # %% ../nbs/91_cli.ipynb #034d6e64
-COMMANDS = dict(train=Train[Any], evaluate=Evaluate, render=Render, info=Info, inspect=Inspect, doctor=Doctor, demo=Demo, prepare=Prepare, convert=Convert, bench=Bench)
+COMMANDS = dict(train=Train[Any], evaluate=Evaluate, render=Render, info=Info, inspect=Inspect, doctor=Doctor, demo=Demo, prepare=Prepare, convert=Convert, export=Export, view=View, bench=Bench)
 
 def verbs(
     method: str, # name

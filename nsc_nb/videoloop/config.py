@@ -41,7 +41,6 @@ class VideoLoopConfig:
     ratio: float = .75              # of a level to the next finer one
     least: float = 65.              # px of the coarsest level's shorter side
     epochs: tuple[float, ...] = (40, 40, 30, 12, 12, 8)  # of each level, coarse to fine; the last one is said again for more levels
-    keep_still: bool = True         # still tiles are as the planes left them until the last level; off: they shrink and grow with the others, as published
     lr_loops: float = 1.5           # of Adam, shared out among all windows of a level
     pad: bool = True                # the loop is followed by its beginning; off: it need not close (an ablation)
     noise: float = .02              # of looping tiles at the start: it tells their frames apart
@@ -73,7 +72,7 @@ def presets():
     "Named configurations, small to large."
     fast = VideoLoopConfig(preset="fast")
     tiny = replace(fast, preset="tiny", planes=6, epochs_planes=2, density_epochs=2, frames=6, least=130., ratio=.6, epochs=(2, 1), texels=8)
-    paper = replace(fast, preset="paper", frames=50, far_factor=2., keep_still=False, planes=32, epochs_planes=119, density_epochs=60, lr_loops=.5, epochs=(50,), stop=0.)
+    paper = replace(fast, preset="paper", frames=50, far_factor=2., planes=32, epochs_planes=119, density_epochs=60, lr_loops=.5, epochs=(50,), stop=0.)
     small = replace(paper, preset="paper-small", frames=0, epochs_planes=60, density_epochs=30, epochs=(25,))
     return {"fast": fast, "tiny": tiny, "paper": paper, "paper-small": small}
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Annotated, Optional
 
 # %% ../../nbs/54_videoloop.evaluation.ipynb #5fbbb0b5
-from ..core import ConfigError, DataError, nearest, write_json
-from .data import PrepareLoop, loopable_mask
+from ..core import ConfigError, DataError
+from .data import PrepareLoop
 from .metrics import loop_eye, score_loop, write_scores
 from .rendering import VERBS, VideoLoop
 

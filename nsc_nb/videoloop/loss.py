@@ -8,7 +8,7 @@ __all__ = ['OFF', 'REFERENCE', 'OTHER', 'PAPER', 'LoopSetting', 'view_settings',
            'loss_speed']
 
 # %% ../../nbs/51_videoloop.loss.ipynb #6373dfd3
-import itertools, math, time
+import itertools, time
 from dataclasses import dataclass, replace
 from functools import lru_cache
 import numpy as np, torch

@@ -6,11 +6,10 @@
 __all__ = ['loop_length', 'reference_views', 'VideoLoop']
 
 # %% ../../nbs/51_videoloop.model.ipynb #ccf47300
-import copy, math
+import copy
 import numpy as np
 import torch
 from fastcore.basics import patch
-from torch import Tensor
 
 # %% ../../nbs/51_videoloop.model.ipynb #83ddb3c1
 from ..cameras import Cameras
@@ -85,7 +84,7 @@ def describe(self: VideoLoop,
     canvas = canvas_of(rig.reference, c.planes, c.canvas, rig.near, rig.far); fps = float(np.median(clips.fps)); a, b = capture.time_range if capture.time_unit == "seconds" else (0, 0)
     tiles = dict(canvas=to_dict(canvas), quads=[1, 1], static=[c.planes, *canvas.size, 4 + c.two_stage], loop=[0, *canvas.size, 4 + c.two_stage, 1])
     return dict(views=clips.names, train=clips.train, size=size, fps=fps, span=max(round((b - a) * fps), 0), frames=c.frames or loop_length(clips),
-                rig=dict(near=rig.near, far=rig.far, scale=rig.scale, mean=flat(rig.mean), reference=flat(rig.reference.c2w), lens=lens, poses=flat(rig.cameras.c2w)), tiles=tiles, still=None)
+                rig=dict(near=rig.near, far=rig.far, scale=rig.scale, mean=flat(rig.mean), reference=flat(rig.reference.c2w), lens=lens, poses=flat(rig.cameras.c2w)), tiles=tiles)
 
 # %% ../../nbs/51_videoloop.model.ipynb #19664e6a
 @patch
@@ -94,17 +93,18 @@ def build(self: VideoLoop,
 ):
     "Make the tiles."
     check_config(self.config); s = structure["tiles"]; self.tiles = blank_tiles(s)
-    self.register_buffer("still", torch.zeros(structure["still"]) if structure.get("still") else None)
     if s["quads"] == [1, 1] and not s["loop"][0]: self.tiles = first_planes(self.tiles.canvas, self.config.seed, mask=s["static"][-1] > 4)
 
 @patch
 def structure(self: VideoLoop) -> dict:
     "What is built now."
-    return copy.deepcopy(self._structure) | dict(tiles=self.tiles.structure(), still=None if self.still is None else list(self.still.shape))
+    return copy.deepcopy(self._structure) | dict(tiles=self.tiles.structure())
 
 # %% ../../nbs/51_videoloop.model.ipynb #80c2a55a
 @patch(as_prop=True)
-def frames(self: VideoLoop) -> int: return self._structure["frames"]     # T
+def frames(self: VideoLoop) -> int:  # T
+    "Frames of the loop."
+    return self._structure["frames"]
 
 @patch
 def rig(self: VideoLoop) -> Rig:
@@ -120,10 +120,12 @@ def plan(self: VideoLoop) -> list[dict]:
 
 # %% ../../nbs/51_videoloop.model.ipynb #e28e01af
 @patch
-def cut(self: VideoLoop, seed_all=False):
-    "Dense planes become tiles; with `seed_all` every quad loops. Raises DataError when no tile is left."
+def cut(self: VideoLoop,
+    all_loop=False,  # no culling: every quad becomes a looping tile
+):
+    "Dense planes become tiles. Raises DataError when none is left."
     c, (h, w) = self.config, self._structure["size"]; dense = self.tiles
-    if seed_all:
+    if all_loop:
         n = vertex_counts(dense.canvas, c.texels); patches = cut_planes(dense.static.detach()[..., :4], *n, c.texels)                  # (D, R, Q, t, t, 4)
         self.tiles = tiles_of(dense.canvas, patches, torch.full(patches.shape[:3], 2))
     else: self.tiles = cull(dense, c.texels, alpha=c.alpha_threshold, loop=c.loop_threshold, first=c.first, erode=round(c.erode * min(h, w) / 360), overshoot=c.overshoot)
@@ -134,20 +136,17 @@ def grow(self: VideoLoop,
     tile,  # rows and columns of texels
 ):
     "Tiles of another size; those of one frame get T frames, and noise that tells them apart."
-    if self.config.keep_still and self.still is None: self.still = self.tiles.static.detach().clone()
     self.tiles = self.tiles.resized(tile)
-    if self.still is not None and len(self.still):
-        small = torch.nn.functional.interpolate(self.still.permute(0, 3, 1, 2), (tile, tile), mode="bilinear", align_corners=True, antialias=tile < len(self.still[0]))     # (n, 4, tile, tile)
-        with torch.no_grad(): self.tiles.static.copy_(small.permute(0, 2, 3, 1))
     if self.tiles.frames == 1 and self.frames > 1: self.tiles = lift(self.tiles, self.frames, self.config.noise, self.config.seed)
 
 # %% ../../nbs/51_videoloop.model.ipynb #d92ff53c
 @patch
 def settings(self: VideoLoop) -> dict:  # {view: LoopSetting}
-    "Patches of each training view, for the size of its pictures (3D Video Loops, released code). Raises ConfigError."
+    "Patches of each training view, for the size of its pictures; made once (3D Video Loops, released code). Raises ConfigError."
+    if getattr(self, "_settings", None) is not None: return self._settings
     c, s = self.config, self._structure; clips, h = self.clips(), min(s["size"]); t = c.patch_frames
     one = LoopSetting(c.patch_reference, t, c.stride_reference, 1, c.rho_reference, c.gain_reference).scaled(h); other = LoopSetting(c.patch, t, c.stride, 1, c.rho, c.gain).scaled(h)
-    return view_settings(clips.names, reference_views(c.reference, clips.names, clips.train, clips.cameras), clips.test, one, other)
+    self._settings = view_settings(clips.names, reference_views(c.reference, clips.names, clips.train, clips.cameras), clips.test, one, other); return self._settings
 
 # %% ../../nbs/51_videoloop.model.ipynb #60863d60
 @patch(cls_method=True)

@@ -161,12 +161,14 @@ def planes_loss(
     planes,                # D
     epoch=0,               # sets the weight of density
     scale_invariant=True,  # as for `image_term`
+    ramp=60,               # epochs in which density comes in
+    dense=.02,             # its weight then
     **weights,             # as for `layer_terms`
 ) -> dict:                 # of weighted scalars; their sum is the loss
     "Loss of the first stage on one window (3D Video Loops, section 3.2)."
     terms = dict(image=image_term(out["rgb"][0], image, scale_invariant)) | layer_terms(out["layers"], planes, **weights)
     if loops is not None: terms["mask"] = mask_term(out["extra"][0, ..., 0], loops)
-    return terms | dict(density=density_weight(epoch) * density(out["opacity"]))
+    return terms | dict(density=density_weight(epoch, ramp, dense) * density(out["opacity"]))
 
 # %% ../../nbs/51_videoloop.planes.ipynb #a6d63f58
 def window_size(

@@ -7,7 +7,6 @@ __all__ = ['VERBS', 'read_times', 'write_loop', 'LoopFilm']
 
 # %% ../../nbs/53_videoloop.rendering.ipynb #a57a92e1
 import copy, re
-import numpy as np
 import torch
 import tyro
 from dataclasses import dataclass
@@ -72,15 +71,6 @@ def render(self: VideoLoop,
 def controls(self: VideoLoop) -> dict[str, dict]:
     "Moment, and what is shown."
     return dict(time=dict(kind="float", range=[0., 1.], default=0., help="place in the loop; 1 is its beginning again"), show=dict(kind="choice", options=["all", "still", "looping"], default="all", help="only what stands still, or only what moves"))
-
-@patch
-def films(self: VideoLoop,
-    views=None,  # numbers over all views; None: all
-    **kw,        # as for `render`
-) -> list:       # of (T, H, W, 3) in [0, 1]
-    "The whole loop from views of the capture."
-    c = self.rig().cameras
-    return [self.render(c[[v] * self.frames], frames=range(self.frames), local=True, **kw)["rgb"] for v in (range(len(c)) if views is None else views)]
 
 # %% ../../nbs/53_videoloop.rendering.ipynb #d02c880b
 def read_times(

@@ -79,38 +79,32 @@ def loss(self: VideoLoop, phase, batch, step) -> dict[str, Tensor]:
     return total
 
 @patch
-def smooth(self: VideoLoop): return min(self._structure["size"]) / 360
+def lines(self: VideoLoop) -> float:
+    "Size of the pictures, in pictures of 360 lines."
+    return min(self._structure["size"]) / 360
 
 # %% ../../nbs/52_videoloop.training.ipynb #1df8b384
 @patch
 def planes_terms(self: VideoLoop, row, item, step) -> dict:
     "Terms of a window of the first stage."
-    c, k = self.config, self.smooth(); masked = self.tiles.channels > 4; epoch = (row["start"] + step) * c.batch / row["epoch"] * 61 / (c.density_epochs + 1)
+    c, k = self.config, self.lines(); masked = self.tiles.channels > 4; epoch = (row["start"] + step) * c.batch / row["epoch"]
     out = render_planes(self.tiles, item["camera"], window=item["window"], backend=c.backend, layers="planes" if masked else c.layers, stop=c.stop)
-    terms = planes_loss(out, item["image"], item["loops"] if masked else None, c.planes, epoch, c.scale_invariant, tv_rgb=k * c.tv_rgb, tv_alpha=k * c.tv_alpha, sparse=c.sparse)
-    return terms | dict(density=terms["density"] * c.density / .02)
+    return planes_loss(out, item["image"], item["loops"] if masked else None, c.planes, epoch, c.scale_invariant, c.density_epochs, c.density, tv_rgb=k * c.tv_rgb, tv_alpha=k * c.tv_alpha, sparse=c.sparse)
 
 @patch
 def loops_terms(self: VideoLoop, item) -> dict:
     "Terms of a window of the second stage; `_keys` counts the moments of the clip that take part."
-    c, k, s = self.config, self.smooth(), self.settings_now()[self._structure["train"][item["view"]]]; smooth = c.tv_rgb_loops or c.tv_alpha_loops or c.sparse_loops
-    out = render_planes(self.tiles, item["camera"], range(self.frames), item["window"], c.backend, layers=c.layers if smooth else None, stop=c.stop); x, y = out["rgb"], item["clip"]
+    c, k, s = self.config, self.lines(), self.settings()[self._structure["train"][item["view"]]]; priced = c.tv_rgb_loops or c.tv_alpha_loops or c.sparse_loops
+    out = render_planes(self.tiles, item["camera"], range(self.frames), item["window"], c.backend, layers=c.layers if priced else None, stop=c.stop); x, y = out["rgb"], item["clip"]
     if c.scale_invariant: x = x * exposure_factor(x.mean(0), y.float().mean(0) / 255)
     got = looping_loss(x, y, s, c.form, -2. if c.error == "robust" else c.error, pad=c.pad); terms = dict(loop=s.gain * got["loss"], _keys=torch.tensor(got["used"]))
-    return terms | (layer_terms(out["layers"], c.planes, k * c.tv_rgb_loops, k * c.tv_alpha_loops, c.sparse_loops, s.gain) if smooth else {})
-
-@patch
-def settings_now(self: VideoLoop):
-    "`settings`, asked for once."
-    if getattr(self, "_settings", None) is None: self._settings = self.settings()
-    return self._settings
+    return terms | (layer_terms(out["layers"], c.planes, k * c.tv_rgb_loops, k * c.tv_alpha_loops, c.sparse_loops, s.gain) if priced else {})
 
 # %% ../../nbs/52_videoloop.training.ipynb #50927448
 @patch
 def phases(self: VideoLoop) -> list[Phase]:
     "mpi, culled, loop/0 … (3D Video Loops, sections 3.2 to 3.4)."
-    def learnt(row): return [self.tiles.loop] if self.config.keep_still and row["kind"] == "loops" and row["level"].tile < self.config.texels and len(self.tiles.loop) else self.tiles.parameters()
-    def adam(row): return lambda: dict(adam=torch.optim.Adam(learnt(row), lr=row["rate"], eps=1e-8 if row["kind"] == "planes" else 6e-8, fused=True))
+    def adam(row): return lambda: dict(adam=torch.optim.Adam(self.tiles.parameters(), lr=row["rate"], eps=1e-8 if row["kind"] == "planes" else 6e-8, fused=True))
     def fall(row): return lambda step: .1 ** ((row["start"] + step) / self.config.lr_decay) if row["kind"] == "planes" else 1.
     return [Phase(r["name"], r["steps"], adam(r), fall(r)) for r in self.plan()]
 
@@ -118,7 +112,7 @@ def phases(self: VideoLoop) -> list[Phase]:
 def enter(self: VideoLoop, phase):
     "Cull, or go to the next level."
     row = self.row_of(phase)
-    if phase.name == "culled" or phase.name == "loop/0" and not self.config.two_stage: self.cut(seed_all=phase.name == "loop/0")
+    if phase.name == "culled" or phase.name == "loop/0" and not self.config.two_stage: self.cut(all_loop=phase.name == "loop/0")
     if row["kind"] == "loops": self.grow(row["level"].tile)
 
 # %% ../../nbs/52_videoloop.training.ipynb #528d3102
@@ -128,7 +122,7 @@ def loop_film(
     view=0,   # number over all views
 ) -> Tensor:  # (T, H, W, 3) in [0, 1]
     "The loop as a view of the capture sees it."
-    return render_planes(method.tiles, method.rig().cameras[[view]].to(method.device), range(method.frames), backend=method.config.backend, stop=method.config.stop)["rgb"].clamp(0, 1).cpu()
+    return render_planes(method.tiles, method.rig().cameras[[view]].to(method.device), range(method.frames), backend=method.config.backend)["rgb"].clamp(0, 1).cpu()
 
 class LevelPreview:
     "Called after each step: at the end of a phase three moments of a view, and how much it varies, in RUN/figures."
@@ -145,4 +139,8 @@ class LevelPreview:
         with atomic_write(self.files[-1]) as part: Image.fromarray(to_uint8(torch.cat([*(film[T * k // 3] for k in range(3)), vary], 1))).save(part, format="png")
 
 @patch
-def watch(self: VideoLoop, run): return LevelPreview(self, run)     # what `nsc_nb train` calls after each step
+def watch(self: VideoLoop,
+    run,  # run folder
+):        # called after each step
+    "What `nsc_nb train` looks on with."
+    return LevelPreview(self, run)
