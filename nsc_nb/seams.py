@@ -194,12 +194,13 @@ def painted(
 def loop_export(work, tiny):
     "Size, nearness and speed of exported loops."
     from nsc_nb.videoloop.export import export_compact, export_folder, read_compact, read_folder
-    from nsc_nb.videoloop.page import page_speed
+    from nsc_nb.videoloop.page import page_picture, page_speed
     size = lambda d: sum(f.stat().st_size for f in d.rglob("*") if f.is_file()); out = {}
     for seed in (0,) if tiny else (0, 1, 2):
         method = trained_loop(work, tiny, seed, "fast")[0]; at = work.folder/f"export{seed}"; moments = ((0, 0),) if tiny else ((0, 0), (2, 3), (4, 7))
         forms = {"compact": (export_compact(method, at/"compact"), read_compact, "linear"), "folder": (export_folder(method, at/"folder"), read_folder, "linear"), "folder, finer 2": (export_folder(method, at/"fine", finer=2), read_folder, "linear"), "folder, read as logits": (at/"folder", read_folder, "logit")}
         out[f"seed {seed}"] = {k: dict(bytes=size(d), **painted(method, read(d), rule, moments), page=page_speed(d, .3 if tiny else 4.) if k in ("compact", "folder") and seed == 0 else None) for k, (d, read, rule) in forms.items()}
+        if seed == 0 and not tiny and (shot := page_picture(at/"compact", 800, 450, frame=3)) is not None: work.pictures["page"] = shot
     return out | dict(viewer=viewer_mark())
 
 # %% ../nbs/93_seams.ipynb #fa67a78a

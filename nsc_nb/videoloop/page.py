@@ -4,14 +4,16 @@
 
 # %% auto #0
 __all__ = ['page_file', 'loop_html', 'write_page', 'write_html', 'view_loop', 'as_folder', 'serve_loop', 'view_in_browser',
-           'in_browser', 'opened', 'settled', 'page_speed']
+           'in_browser', 'opened', 'settled', 'look', 'page_speed', 'page_picture']
 
 # %% ../../nbs/56_videoloop.page.ipynb #44fe43e4
-import base64, gzip, html, json, shutil, tempfile, threading
+import base64, gzip, html, io, json, shutil, tempfile, threading
+import numpy as np
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from PIL import Image
 
 # %% ../../nbs/56_videoloop.page.ipynb #d25f5d9d
 from ..core import DataError, atomic_write, read_json
@@ -151,6 +153,8 @@ def opened(
 
 def settled(page): page.evaluate("new Promise(done => { const look = n => requestAnimationFrame(() => loop.stale || n ? look(loop.stale ? 3 : n - 1) : done()); look(3); })")     # until it has drawn all there is to draw
 
+def look(page): return np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("RGB"))   # (H, W, 3) uint8
+
 # %% ../../nbs/56_videoloop.page.ipynb #815d9b6d
 def page_speed(
     folder,      # an exported loop
@@ -164,3 +168,12 @@ def page_speed(
         first = page.evaluate("performance.getEntriesByName('first-frame')[0].startTime") / 1000; gl = page.evaluate("(g => g.getParameter(g.getExtension('WEBGL_debug_renderer_info')?.UNMASKED_RENDERER_WEBGL ?? g.RENDERER))(loop.renderer.getContext())")
         return dict(fps=fps, first_frame=first, all_frames=last, renderer=gl, complaints=said)
     with serve_loop(folder) as url: return in_browser(work)
+
+def page_picture(
+    folder,                 # an exported loop
+    width=960, height=540,  # px
+    frame=0,
+):                          # (H, W, 3) uint8. None without Chromium
+    "What the page looks like in headless Chromium."
+    def work(page): opened(page, url); page.evaluate(f"loop.playing = false; loop.seek({frame}); loop.move(.6, 0)"); settled(page); return look(page)
+    with serve_loop(folder) as url: return in_browser(work, width, height)

@@ -42,10 +42,10 @@ class Published {
   constructor(folder, meta) { Object.assign(this, { folder, meta, coded: false }); }
   async geometry() {
     const group = new OBJLoader().parse(await (await this.folder.blob("geometry.obj")).text()), made = group.children[0]?.geometry, { position, uv, color } = made?.attributes ?? {};
-    if (!position?.count || position.count % 6 || !uv || !color) throw new Trouble("geometry.obj has no quads with texture coordinates and colours.", "Export the run again.");
-    this.kinds = new Uint8Array(position.count / 6);
+    if (!position?.count || !uv || !color) throw new Trouble("geometry.obj has no faces with texture coordinates and colours.", "Export the run again.");
+    this.kinds = new Uint8Array(position.count / 3);
     for (let i = 0; i < position.count; i++) {
-      const loops = color.getY(i) > .5; uv.setY(i, 1 - uv.getY(i)); this.kinds[Math.floor(i / 6)] = loops;
+      const loops = color.getY(i) > .5; uv.setY(i, 1 - uv.getY(i)); this.kinds[Math.floor(i / 3)] = loops;
       if (!loops && !(color.getX(i) > .5)) throw new Trouble(`Corner ${i} of geometry.obj is neither still (red) nor looping (green).`, "Export the run again.");
     }
     made.deleteAttribute("color"); made.deleteAttribute("normal"); return grouped(made, this.kinds);
@@ -63,6 +63,7 @@ class Compact {
     const position = new Float32Array(12 * n), uv = new Float32Array(8 * n), kinds = new Uint8Array(n), slope = new Float32Array(16 * n), start = new Float32Array(16 * n), index = new Uint32Array(6 * n), used = [0, 0];
     for (let i = 0; i < n; i++) {
       const [plane, row, column, loop] = words.subarray(12 * i, 12 * i + 4), { grid } = loop ? loops : still, slot = used[loop]++, d = canvas.depths[plane];
+      if (!d || row >= quads[0] || column >= quads[1] || loop > 1) throw new Trouble(`Tile ${i} of tiles.bin is nowhere.`, "Export the run again.");
       for (let c = 0; c < 4; c++) {                                     // corners: upper left, upper right, lower left, lower right
         const a = c % 2, b = c >> 1, at = 4 * i + c, x = (column + a) * (canvas.size[1] - 1) / quads[1], y = (row + b) * (canvas.size[0] - 1) / quads[0];
         position.set([(x - canvas.c[0]) / canvas.f[0] * d, (y - canvas.c[1]) / canvas.f[1] * d, d], 3 * at);
@@ -85,8 +86,12 @@ class Compact {
     const video = Object.assign(document.createElement("video"), { muted: true, preload: "auto", playsInline: true, src: URL.createObjectURL(new Blob([await this.folder.blob("loops.mp4")], { type: "video/mp4" })) });
     const event = name => new Promise((good, bad) => { video.addEventListener(name, good, { once: true }); video.addEventListener("error", () => bad(new Trouble("loops.mp4 is not a film that this browser can show.", "Try another browser, or export the published folder: --format folder.")), { once: true }); });
     video.load(); await event("loadeddata");
+    const fps = this.meta.film_fps, shown = k => new Promise(good => {     // "seeked" may come before the frame itself does
+      const look = (_, seen) => Math.round(seen.mediaTime * fps) === k ? good() : video.requestVideoFrameCallback(look);
+      video.requestVideoFrameCallback?.(look); setTimeout(good, 400);
+    });
     for (let k = 0; k < this.meta.frame_count; k++) {
-      const done = event("seeked"); video.currentTime = (k + .5) / this.meta.film_fps; await done;
+      if (k) { const there = Promise.all([event("seeked"), shown(k)]); video.currentTime = (k + .5) / fps; await there; }
       yield this.unpack(await createImageBitmap(video), ...this.size(this.meta.loops));
     }
     URL.revokeObjectURL(video.src);
@@ -134,13 +139,12 @@ const quadMaterial = coded => new RawShaderMaterial({ glslVersion: GLSL3, transp
     #endif
     }` });
 
-// Runs of quads of one kind. Within a plane the order is free, so still quads go first: two runs a plane, a texture each.
+// Runs of faces of one kind. Within a plane the order is free, so still faces go first: two runs a plane, a texture each.
 function grouped(geometry, kinds) {
-  const z = geometry.attributes.position, n = kinds.length, corner = geometry.index ? 4 : 6, order = Array.from({ length: n }, (_, i) => i);
-  order.sort((i, j) => z.getZ(j * corner) - z.getZ(i * corner) || kinds[i] - kinds[j] || i - j);
-  const old = geometry.index?.array ?? Uint32Array.from({ length: 6 * n }, (_, i) => i), index = new Uint32Array(6 * n);
-  order.forEach((i, k) => index.set(old.subarray(6 * i, 6 * i + 6), 6 * k)); geometry.setIndex(new BufferAttribute(index, 1));
-  for (let k = 0, from = 0; k < n; k++) if (k === n - 1 || kinds[order[k]] !== kinds[order[k + 1]]) { geometry.addGroup(6 * from, 6 * (k + 1 - from), kinds[order[k]]); from = k + 1; }
+  const n = kinds.length, old = geometry.index?.array ?? Uint32Array.from({ length: 3 * n }, (_, i) => i), size = old.length / n, index = new Uint32Array(old.length);
+  const depth = Float64Array.from(kinds, (_, i) => geometry.attributes.position.getZ(old[size * i]).toPrecision(5)), order = Array.from(kinds, (_, i) => i).sort((i, j) => depth[j] - depth[i] || kinds[i] - kinds[j] || i - j);
+  order.forEach((i, k) => index.set(old.subarray(size * i, size * (i + 1)), size * k)); geometry.setIndex(new BufferAttribute(index, 1));
+  for (let k = 0, from = 0; k < n; k++) if (kinds[order[k]] !== kinds[order[k + 1]]) { geometry.addGroup(size * from, size * (k + 1 - from), kinds[order[k]]); from = k + 1; }
   return geometry;
 }
 
@@ -171,7 +175,7 @@ class Viewer {
   begin() { this.resize(); this.draw(); performance.mark("first-frame"); this.started?.(); requestAnimationFrame(t => this.tick(t, t)); }
 
   // Time: a place in the loop that goes round, forwards or backwards; frames that are not there yet are waited for.
-  get frames() { return this.meta.frame_count; }
+  get frames() { return this.textures.length ? this.meta.frame_count : 1; }
   get frame() { return Math.min(Math.floor(this.position), Math.max(this.textures.length - 1, 0)); }
   seek(t) { this.position = mod(t, this.frames); this.stale = true; this.moved?.(); }
   advance(seconds) {
