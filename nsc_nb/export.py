@@ -11,11 +11,10 @@ import torch
 from pathlib import Path
 
 # %% ../nbs/92_export.ipynb #23717e7b
-from .cameras import Cameras, opencv_to_opengl
+from .cameras import opencv_to_opengl
 from .cli import recall
 from .colmap import check_destination, result_folder
 from .core import ConfigError, DataError, nearest, write_json
-from .figures import to_uint8
 from .methods import load_run
 from .region import write_ply
 
