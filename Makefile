@@ -38,7 +38,7 @@ env: $(STAMP)  ## the environment in .venv
 
 demo:  ## dated photos -> time-lapse; CAPTURE=folder for your own
 	@start=$$SECONDS; $(MAKE) --no-print-directory env; echo $$((SECONDS - start)) > .venv/.seconds
-	@start=$$SECONDS; OMP_NUM_THREADS=$${OMP_NUM_THREADS:-2} $(BIN)/nsc_nb demo $(if $(CAPTURE),--capture "$(CAPTURE)"); \
+	@start=$$SECONDS; OMP_NUM_THREADS=$${OMP_NUM_THREADS:-2} $(BIN)/nsc_nb demo $(if $(CAPTURE),--capture "$(CAPTURE)" --out "runs/demo-$$(basename "$(CAPTURE)")"); \
 	echo "environment $$(cat .venv/.seconds) s, job $$((SECONDS - start)) s"
 
 test: env  ## clean, in step, README, site, every cell; ends with the count
