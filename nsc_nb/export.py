@@ -6,6 +6,7 @@
 __all__ = ['FORMATS', 'SUFFIXES', 'solid_pixels', 'lift_points', 'cloud', 'cameras_json', 'choose_format', 'export_run']
 
 # %% ../nbs/92_export.ipynb #84ddea6a
+import shutil, tempfile
 import numpy as np
 import torch
 from pathlib import Path
@@ -114,9 +115,12 @@ def export_run(
     return dst
 
 def _export_loop(method, dst, kind, force, finer, quality):
-    import tempfile
     from nsc_nb.videoloop.export import export_compact, export_folder
     from nsc_nb.videoloop.page import write_html, write_page
     if kind == "folder": return export_folder(method, dst, finer, force)
-    if kind == "web": return write_page(export_compact(method, dst, quality, force=force))
-    with tempfile.TemporaryDirectory() as tmp: return write_html(export_compact(method, Path(tmp)/"loop", quality), dst)
+    check_destination(dst, force) if kind == "web" else None
+    with tempfile.TemporaryDirectory() as tmp:
+        loop = export_compact(method, Path(tmp)/"loop", quality)
+        if kind == "html": return write_html(loop, dst)
+        with result_folder(dst, dict(form="web", quality=quality), force) as part: shutil.copytree(write_page(loop), part, dirs_exist_ok=True)     # all of it, or nothing
+    return dst

@@ -29,7 +29,7 @@ def _patterned(s, w, h, rng):
     if k == 3:
         for _ in range(12): c.rect(rng.uniform(0, w), rng.uniform(0, h), rng.uniform(.02, .2) * w, rng.uniform(.02, .2) * h, rng.uniform(.1, .95, 3))
         return c.grain(.06, .02, _fork(rng))
-    return c.text(.05 * w, .2 * h, .9 * w, .6 * h, "LAMP TEA ROSE WOOD"[5 * rng.integers(3):][:4], other).grain(.15, .008, _fork(rng))
+    return c.text(.05 * w, .2 * h, .9 * w, .6 * h, "LAMP ROSE WOOD"[5 * rng.integers(3):][:4], other).grain(.15, .008, _fork(rng))
 
 def piece(
     s,       # Bodies
@@ -39,7 +39,9 @@ def piece(
 ):           # -> rectangle (x0, z0, x1, z1) that it stands on
     "A box whose faces have patterns of their own."
     w, d = x[1] - x[0], z[1] - z[0]; p = s.box(x, (0, height), z, (.5, .45, .4), front=_patterned(s, w, height, rng), top=_patterned(s, w, d, rng))
-    for face, size in ((0, d), (1, d), (5, w)): s.tex[p][face] = s.paint(_patterned(s, size, height, rng))
+    for face, size in ((0, d), (1, d), (5, w)):
+        c = _patterned(s, size, height, rng); c.px = c.px[:, ::-1].copy() if face != 1 else c.px      # these faces run the other way, and some wear words
+        s.tex[p][face] = s.paint(c)
     return x[0], z[0], x[1], z[1]
 
 def build_room(

@@ -358,7 +358,6 @@ def pair_figure(
     height=330, # px
 ):              # -> plotly Figure
     "Two frames, their matches, and for the chosen one its lines and SED."
-    import plotly.graph_objects as go
     from plotly.subplots import make_subplots
     p, q, s = np.asarray(p, float), np.asarray(q, float), sed(F, p, q); fig = make_subplots(1, 2, horizontal_spacing=.02); ink = dict(size=5, color=(s < 2).astype(int).tolist(), cmin=0, cmax=1, colorscale=[[0, BAD], [1, GOOD]], line=dict(width=.5, color="white"))
     for k, (im, at) in enumerate(zip(images, (p, q)), 1):
