@@ -24,7 +24,7 @@ setup(
                     "dev": wants("dev_requirements") + wants("docs_requirements"), "docs": wants("docs_requirements")},
     entry_points={"console_scripts": wants("console_scripts"),
                   "nbdev": [f"{cfg['lib_path']}={cfg['lib_path']}._modidx:d"],
-                  "nsc_nb.methods": ["chronology=nsc_nb.chronology.evaluation:Chronology", "neuraldiff=nsc_nb.neuraldiff.evaluation:NeuralDiff", "osn=nsc_nb.osn.evaluation:OSN", "videoloop=nsc_nb.videoloop.evaluation:VideoLoop"],
-                  "nsc_nb.configs": ["chronology=nsc_nb.chronology.config:presets", "neuraldiff=nsc_nb.neuraldiff.config:presets", "osn=nsc_nb.osn.config:presets", "videoloop=nsc_nb.videoloop.config:presets"]},
+                  "nsc_nb.methods": ["chronology=nsc_nb.chronology.evaluation:Chronology", "neuraldiff=nsc_nb.neuraldiff.evaluation:NeuralDiff", "osn=nsc_nb.osn.evaluation:OSN", "videoloop=nsc_nb.videoloop.evaluation:VideoLoop", "photonvs=nsc_nb.photonvs.evaluation:PhotoNVS"],
+                  "nsc_nb.configs": ["chronology=nsc_nb.chronology.config:presets", "neuraldiff=nsc_nb.neuraldiff.config:presets", "osn=nsc_nb.osn.config:presets", "videoloop=nsc_nb.videoloop.config:presets", "photonvs=nsc_nb.photonvs.config:presets"]},
     classifiers=["Development Status :: 3 - Alpha", "Intended Audience :: Science/Research", "Programming Language :: Python :: 3"],
 )

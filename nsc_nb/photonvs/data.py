@@ -383,6 +383,13 @@ def look(self: PairData, clip, i, picture):
         self.squeezed[clip.code] = ratio
 
 @patch
+def square(self: PairData,
+    clip, i,  # numbers of clip and frame
+):            # -> uint8 (size, size, 3)
+    "A frame as networks see it."
+    c = self.clips[clip]; return square_crop(c.frame(i), c.lens[i], self.size, self.height, self.unsqueeze)[0]
+
+@patch
 def item(self: PairData,
     clip,   # number of the clip
     a, b,   # numbers of target and condition
