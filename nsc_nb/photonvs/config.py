@@ -62,7 +62,7 @@ def presets():
     paper = PhotoNVSConfig(preset="paper")
     small = replace(paper, preset="paper-small", size=64, crop=64, vq_channels=16, vq_mult=(1, 2, 2), vq_blocks=1, codes=1024, vq_steps=2000, vq_batch=32, vq_crop=32, vq_lr=2e-3, adversarial_from=1000, nf=32, ch_mult=(1, 2), blocks=1,
                     ray_channels=32, steps=4000, batch=16, lr=1e-3, warmup=200)
-    fast = replace(small, preset="fast", latent=16, quantise=False, latent_noise=.6, scale_latents=True, perceptual=0., adversarial=0., vq_steps=2200, vq_batch=16, vq_lr=3e-3, head_dim=16, sweep=8, preconditioning="edm", objective="edm", sigma_min=.05, sigma_max=30., lr=2e-3, fall=.4, sampler="heun", sampling_steps=18)
+    fast = replace(small, preset="fast", latent=16, quantise=False, latent_noise=.6, scale_latents=True, perceptual=0., adversarial=0., vq_steps=2200, vq_batch=16, vq_lr=3e-3, head_dim=16, ray_channels=16, steps=2500, sweep=8, preconditioning="edm", objective="edm", sigma_min=.05, sigma_max=30., lr=2e-3, fall=.4, sampler="heun", sampling_steps=18)
     tiny = replace(fast, preset="tiny", latent=8, size=32, crop=32, vq_channels=8, vq_crop=0, vq_steps=20, vq_batch=4, codes=64, nf=16, ray_channels=8, head_dim=8, sweep=2, steps=20, batch=4, warmup=5, sampling_steps=4)
     return {"fast": fast, "tiny": tiny, "paper": paper, "paper-small": small}
 
