@@ -25,9 +25,11 @@ from .methods import entry, get, load_run, names, preset, presets
 
 # %% ../nbs/91_cli.ipynb #87b218e7
 def open_capture(
-    folder, # a capture of any format
-):          # -> Capture
+    folder,    # a capture of any format
+    method="", # name of a method; one that learns from many captures opens the folder itself
+):             # -> Capture, or what the method makes of the folder
     "A capture for a command. Raises DataError that names the next command to run."
+    if method and hasattr(get(method), "open"): return get(method).open(folder)
     from nsc_nb.datasets import list_photos
     from nsc_nb.formats import formats_of, read_capture
     folder = Path(folder)
@@ -90,7 +92,7 @@ def train_capture(
     from nsc_nb.figures import Preview
     from nsc_nb.training import check_run, train
     if config is None: config, preset_name = settings(method, preset_name, run=run if resume else None)
-    if not hasattr(capture, "cameras"): capture = open_capture(capture)
+    if not hasattr(capture, "cameras"): capture = open_capture(capture, method)
     config.preset = preset_name                                   # training writes it into config.json
     learner = get(method)(config, capture)
     check_run(learner, run, resume)
@@ -126,7 +128,7 @@ def evaluate_run(
     if capture is None:
         capture = Path(os.path.normpath(Path(run)/read_json(Path(run)/"capture.json")["capture"]))
         if not capture.is_dir(): raise DataError("the photos that this run was trained on are no longer there", capture, "name them with --capture")
-    if not hasattr(capture, "cameras"): capture = open_capture(capture)
+    if not hasattr(capture, "cameras"): capture = open_capture(capture, method.name)
     if not capture.splits.get(split):
         raise DataError(f"split `{split}` has no photo", capture.root, "choose one of " + ", ".join(k for k, v in capture.splits.items() if v) + " with --split, or hold photos out in transforms.json")
     if protocol == "tsed": from nsc_nb.tsed import evaluate_tsed; result = evaluate_tsed(method, capture, split)
@@ -262,7 +264,7 @@ def method_info(
     from nsc_nb.methods import small_capture
     config, which = settings(method, preset_name)
     with tempfile.TemporaryDirectory() as tmp:
-        capture = small_capture(method, tmp) if capture is None else capture if hasattr(capture, "cameras") else open_capture(capture)
+        capture = small_capture(method, tmp) if capture is None else capture if hasattr(capture, "cameras") else open_capture(capture, method)
         learner = get(method)(config, capture)
         return dict(method=method, about=(type(learner).__doc__ or "").strip(), source=entry(method).source, preset=which, presets=list(presets(method)), config=to_dict(config), photos=len(capture.splits.get("train") or capture.names),
                     parameters=count_parameters(learner.parts() if hasattr(learner, "parts") else learner), phases={p.name: p.steps for p in learner.phases()}, controls={k: c["help"] for k, c in learner.controls().items()})
@@ -595,7 +597,7 @@ def __call__(self: Train):
     run = self.out or default_run(self.method, self.capture)
     if self.dry_run:
         from nsc_nb.training import dry_run
-        show({k: round(v, 4) if isinstance(v, float) else v for k, v in dry_run(get(self.method)(config, open_capture(self.capture))).items() if k != "phases"}); return 0
+        show({k: round(v, 4) if isinstance(v, float) else v for k, v in dry_run(get(self.method)(config, open_capture(self.capture, self.method))).items() if k != "phases"}); return 0
     got = train_capture(self.method, self.capture, run, config, self.preset, self.resume, preview=self.preview)
     print(f"{got['steps']} steps, {got['seconds']:.0f} s, loss {got['loss']:.4g}: {run}" if got["loss"] is not None else f"all {got['steps']} steps were done before: {run}")
     if got["stopped"] == "interrupted": print(f"stopped early; go on with --resume", file=sys.stderr); return 130

@@ -532,7 +532,9 @@ def evaluate_tsed(
 ) -> dict:    # protocol, split, mean (tsed, sed: px, the middle pair's median), photos: the pairs
     "TSED of what a method renders from the cameras of a split. DataError for fewer than two photos."
     names = capture.splits[split]; cameras = capture.cameras[[capture.names.index(n) for n in names]]
-    j = judge({n: img_as_ubyte(np.asarray(method.render(cameras[[i]])["rgb"][0].cpu().clamp(0, 1))) for i, n in enumerate(names)}, cameras, **kw)
+    shoot = lambda c: [img_as_ubyte(np.asarray(x.cpu().clamp(0, 1))) for x in method.render(c)["rgb"]]
+    film = shoot(cameras) if getattr(method, "sequential", False) else [shoot(cameras[[i]])[0] for i in range(len(names))]             # views that are made one from the other are asked for together
+    j = judge(dict(zip(names, film)), cameras.scaled(film[0].shape[0] / int(cameras.height[0])), **kw)
     pairs = {" ".join(p.names): dict(sed=p.median, matches=p.n, consistent=bool(ok)) for p, ok in zip(j.pairs, j.consistent())}
     return dict(protocol=f"tsed: median below {j.te:g} px, {j.tm} matches at least, {j.matcher}", split=split, mean=dict(tsed=j.tsed, sed=float(np.median(j.medians))), photos=pairs)
 

@@ -51,6 +51,8 @@ def render(self: PhotoNVS,
     got = self.pipeline()({0: np.asarray(self.photo.cpu()) if photo is None else photo}, spec, steps or (c.sampling_steps if sampler in ("", c.sampler) else None), sampler or c.sampler, seed, conditioning=conditioning, callback=callback)
     self.calls = got.calls; return dict(rgb=torch.from_numpy(got.frames).float() / 255)
 
+PhotoNVS.sequential = True   # views are made one from the other: ask for all of them at once
+
 @patch
 def controls(self: PhotoNVS) -> dict[str, dict]:
     "What can be turned beside the camera."
