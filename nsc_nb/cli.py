@@ -752,7 +752,7 @@ class Bench:
     tiny: bool = False               # the short version, which keeps nothing
     json: bool = False               # print one JSON object and nothing else: results by name
     def __call__(self):
-        import nsc_nb.ablations, nsc_nb.consistency, nsc_nb.possible, nsc_nb.seams, nsc_nb.separation, nsc_nb.speed   # they register their benchmarks
+        import nsc_nb.ablations, nsc_nb.consistency, nsc_nb.possible, nsc_nb.seams, nsc_nb.separation, nsc_nb.speed, nsc_nb.views   # they register their benchmarks
         from nsc_nb.benchmarks import bench
         with redirect_stdout(sys.stderr) if self.json else nullcontext(): results = bench(self.only, tiny=self.tiny)
         if self.json: show(results, True)
