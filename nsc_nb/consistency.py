@@ -9,7 +9,6 @@ __all__ = ['TURNS', 'tsed_real', 'real_rows', 'clip_rows', 'street_walk', 'kitch
 # %% ../nbs/93_consistency.ipynb #f9ca033f
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from skimage.util import img_as_ubyte
 
 # %% ../nbs/93_consistency.ipynb #d6e7029a

@@ -16,9 +16,9 @@ from torch import Tensor
 from ..colmap import result_folder
 from ..core import DataError
 from .diffusion import PhotoNVSScheduler
-from .first import first_names, first_stage, load_first
+from .first import first_stage, load_first
 from .pipeline import PhotoNVSPipeline
-from .unet import RayEncoder, TwoStreamUNet, load_published, published_names
+from .unet import RayEncoder, TwoStreamUNet, load_published
 
 # %% ../../nbs/62_photonvs.convert.ipynb #a873de86
 class _Nothing:

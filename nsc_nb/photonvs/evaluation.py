@@ -12,7 +12,6 @@ from fastcore.basics import patch
 from torch import Tensor
 
 # %% ../../nbs/64_photonvs.evaluation.ipynb #b692e49c
-from ..core import DataError
 from ..metrics import STLPIPS, psnr, ssim
 from .data import PairData, clip_of_frames, draw_pair
 from .model import Clips, PhotoNVS, gathered, open_clips

@@ -6,7 +6,6 @@
 __all__ = ['Clips', 'open_clips', 'gathered', 'PhotoNVS']
 
 # %% ../../nbs/62_photonvs.model.ipynb #cd439c4e
-import copy
 import numpy as np
 import torch
 from fastcore.basics import patch
@@ -15,11 +14,12 @@ from torch import Tensor
 
 # %% ../../nbs/62_photonvs.model.ipynb #12106c96
 from ..cameras import Cameras, opengl_to_opencv
-from ..core import ConfigError, DataError, log
+from ..core import DataError, log
 from .config import PhotoNVSConfig, check_config, latent_size
-from .data import Clip, PairData, as_tensor, clip_of_capture, read_clip, read_split, square_crop
+from .data import Clip, clip_of_capture, read_split, square_crop
 from .first import PatchDiscriminator, decode, encode, first_stage
-from .rays import ray_features, sweep_patches, with_rays
+from .pipeline import encode_rays
+from .rays import sweep_patches
 from .sweep import SweepUNet
 from .unet import RayEncoder, TwoStreamUNet
 from ..training import Method
@@ -143,6 +143,5 @@ def told(self: PhotoNVS,
     image_b=None,    # (B, 3, S, S) in [-1, 1] the known view, for the sweep
 ) -> dict:           # ref, a, b: (B, R, s, s); sweep: (B, D, P, s, s)
     "What the U-Net hears of two cameras."
-    c = self.config; n = 4 * latent_size(c); item = with_rays(dict(tform_a_relative=a_in_b, tform_b_relative=b_in_a, focal_a=focal_a, focal_b=focal_b), n)
-    maps = ray_features(torch.cat([item[f"camera_enc_{k}"] for k in ("ref", "a", "b")])); out = dict(zip(("ref", "a", "b"), self.ray_encoder(maps).chunk(3)))
-    return out | ({"sweep": sweep_patches(image_b, a_in_b, focal_a, focal_b, c.sweep, c.sweep_near, c.sweep_far, latent_size(c))} if c.sweep else {})
+    c = self.config; rays = encode_rays(self.ray_encoder, a_in_b, b_in_a, focal_a, focal_b, latent_size(c))
+    return rays | ({"sweep": sweep_patches(image_b, a_in_b, focal_a, focal_b, c.sweep, c.sweep_near, c.sweep_far, latent_size(c))} if c.sweep else {})

@@ -12,9 +12,8 @@ from fastcore.basics import patch
 from torch import Tensor
 
 # %% ../../nbs/62_photonvs.training.ipynb #ea0f182f
-from ..core import log
 from .data import PairData, as_tensor
-from .diffusion import denoising_loss, draw_sigmas, edm_weight, pair_loss
+from .diffusion import draw_sigmas, edm_weight, pair_loss
 from .first import decode, encode, find_perceptual, first_losses
 from .model import PhotoNVS, gathered
 from ..training import Phase, ema_warmup, step_generator, warmup
