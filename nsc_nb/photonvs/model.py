@@ -17,9 +17,9 @@ from ..cameras import Cameras, opengl_to_opencv
 from ..core import DataError, log
 from .config import PhotoNVSConfig, check_config, latent_size
 from .data import Clip, clip_of_capture, read_split, square_crop
-from .first import PatchDiscriminator, decode, encode, first_stage
-from .pipeline import encode_rays
-from .rays import sweep_patches
+from .diffusion import PhotoNVSScheduler
+from .first import PatchDiscriminator, first_stage
+from .pipeline import PhotoNVSPipeline
 from .sweep import SweepUNet
 from .unet import RayEncoder, TwoStreamUNet
 from ..training import Method
@@ -120,12 +120,21 @@ def build(self: PhotoNVS, structure):
 
 # %% ../../nbs/62_photonvs.model.ipynb #c9401f1b
 @patch
+def pipeline(self: PhotoNVS) -> PhotoNVSPipeline:
+    "The run as a pipeline, to sample with or to save for diffusers; made anew when parts or scale have changed."
+    c, scale, last = self.config, self._structure["scale"], self.__dict__.get("_pipeline")
+    if last is not None and last.unet is self.unet and last.config.latent_scale == scale: return last
+    out = PhotoNVSPipeline(self.vqvae, self.unet, self.ray_encoder, PhotoNVSScheduler(snr=c.snr, sigma_min=c.sigma_min, sigma_max=c.sigma_max), scale, c.quantise)
+    out.set_progress_bar_config(disable=True, leave=False); self.__dict__["_pipeline"] = out; return out
+
+# %% ../../nbs/62_photonvs.model.ipynb #1e4f4997
+@patch
 @torch.no_grad()
 def latents(self: PhotoNVS,
     images: Tensor,  # (B, 3, S, S) in [-1, 1]
 ) -> Tensor:         # (B, C, s, s)
     "Pictures as the U-Net knows them."
-    return encode(self.vqvae, images) / self._structure["scale"]
+    return self.pipeline().encode(images)
 
 @patch
 @torch.no_grad()
@@ -133,7 +142,7 @@ def pictures(self: PhotoNVS,
     latents: Tensor,  # (B, C, s, s)
 ) -> Tensor:          # (B, 3, S, S), about -1 to 1
     "Latents as pictures."
-    return decode(self.vqvae, latents * self._structure["scale"], self.config.quantise)
+    return self.pipeline().decode(latents)
 
 @patch
 def told(self: PhotoNVS,
@@ -143,5 +152,4 @@ def told(self: PhotoNVS,
     image_b=None,    # (B, 3, S, S) in [-1, 1] the known view, for the sweep
 ) -> dict:           # ref, a, b: (B, R, s, s); sweep: (B, D, P, s, s)
     "What the U-Net hears of two cameras."
-    c = self.config; rays = encode_rays(self.ray_encoder, a_in_b, b_in_a, focal_a, focal_b, latent_size(c))
-    return rays | ({"sweep": sweep_patches(image_b, a_in_b, focal_a, focal_b, c.sweep, c.sweep_near, c.sweep_far, latent_size(c))} if c.sweep else {})
+    return self.pipeline().told(a_in_b, b_in_a, focal_a, focal_b, None, image_b)

@@ -19,17 +19,10 @@ from typing import Annotated, Literal, Optional
 # %% ../../nbs/63_photonvs.sampling.ipynb #c4ad05e6
 from ..core import ConfigError, DataError, nearest, read_json, write_json
 from .data import create_sampling, fetch_commands, open_sampling, own_photo, read_split, spec_of_cameras, trajectory
-from .diffusion import METHODS, PhotoNVSScheduler
+from .diffusion import METHODS
 from .model import PhotoNVS
 from .pipeline import STEPS, PhotoNVSPipeline
 from ..figures import write_video
-
-# %% ../../nbs/63_photonvs.sampling.ipynb #64f64bcc
-@patch
-def pipeline(self: PhotoNVS) -> PhotoNVSPipeline:
-    "The run as a pipeline, to sample with or to save for diffusers."
-    c = self.config; out = PhotoNVSPipeline(self.vqvae, self.unet, self.ray_encoder, PhotoNVSScheduler(snr=c.snr, sigma_min=c.sigma_min, sigma_max=c.sigma_max), self._structure["scale"], c.quantise)
-    out.set_progress_bar_config(disable=True, leave=False); return out
 
 # %% ../../nbs/63_photonvs.sampling.ipynb #80b2ee20
 @patch
