@@ -40,6 +40,7 @@ class PhotoNVSConfig:
     sweep_near: float = .6           # nearest of them, in units of the poses
     sweep_far: float = 5.            # farthest
     attention: tuple[int, ...] = (1,) # with the sweep: levels that have it; without it all have
+    paint: bool = True               # with the sweep: pixels of generated views come from known ones where those are trusted
     preconditioning: str = "published"  # of the network: published | edm
     objective: str = "published"     # of training: published | edm
     sigma_min: float = .01           # least noise

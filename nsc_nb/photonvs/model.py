@@ -124,7 +124,7 @@ def pipeline(self: PhotoNVS) -> PhotoNVSPipeline:
     "The run as a pipeline, to sample with or to save for diffusers; made anew when parts or scale have changed."
     c, scale, last = self.config, self._structure["scale"], self.__dict__.get("_pipeline")
     if last is not None and last.unet is self.unet and last.config.latent_scale == scale: return last
-    out = PhotoNVSPipeline(self.vqvae, self.unet, self.ray_encoder, PhotoNVSScheduler(snr=c.snr, sigma_min=c.sigma_min, sigma_max=c.sigma_max), scale, c.quantise)
+    out = PhotoNVSPipeline(self.vqvae, self.unet, self.ray_encoder, PhotoNVSScheduler(snr=c.snr, sigma_min=c.sigma_min, sigma_max=c.sigma_max), scale, c.quantise, c.paint)
     out.set_progress_bar_config(disable=True, leave=False); self.__dict__["_pipeline"] = out; return out
 
 # %% ../../nbs/62_photonvs.model.ipynb #1e4f4997

@@ -20,7 +20,8 @@ from ..core import ConfigError, DataError, nearest
 from .data import as_picture, as_tensor, pose_in
 from .diffusion import SIGMA_MIN, Counted, n_calls, sample
 from .first import decode, encode
-from .rays import ray_features, sweep_patches, with_rays
+from .rays import plane_sweep, ray_features, sweep_depths, sweep_patches, with_rays
+from .sweep import painted
 from ..training import step_generator
 
 # %% ../../nbs/62_photonvs.pipeline.ipynb #cd8843c0
@@ -62,9 +63,13 @@ class PhotoNVSPipeline(DiffusionPipeline):
         scheduler,        # PhotoNVSScheduler: range of noise, corrector
         latent_scale=1.,  # latents are divided by it
         quantise=True,    # latents are rounded to codes before they are decoded
+        paint=True,       # with a plane sweep: pixels come from known views where one is trusted
     ):
         super().__init__(); self.register_modules(vqvae=vqvae, unet=unet, ray_encoder=ray_encoder, scheduler=scheduler)
-        self.register_to_config(latent_scale=latent_scale, quantise=quantise)
+        self.register_to_config(latent_scale=latent_scale, quantise=quantise, paint=paint)
+    @property
+    def paints(self): return bool(self.unet.config.get("sweep")) and self.config.paint
+    def is_picture(self, x): return x.shape[1:] == (3, self.size, self.size)                             # a latent, else
     @property
     def side(self): return self.unet.config.sample_size                                                  # S, px of a latent
     @property
@@ -98,11 +103,11 @@ def pictures(self: PhotoNVSPipeline,
 
 # %% ../../nbs/62_photonvs.pipeline.ipynb #84c2a67b
 @patch
-def latent_of(self: PhotoNVSPipeline,
+def tensor_of(self: PhotoNVSPipeline,
     picture,    # uint8 (size, size, 3 or 4), PIL, tensor (3, size, size) in [-1, 1], or latent (C, side, side)
     view=0,     # for messages
-) -> Tensor:    # (1, C, side, side)
-    "The latent of a given view. DataError for a picture of another size or kind."
+) -> Tensor:    # (1, 3, size, size) in [-1, 1], or the latent (1, C, side, side)
+    "A given view. DataError for a picture of another size or kind."
     n, S, C = self.size, self.side, self.channels; p = picture.convert("RGB") if isinstance(picture, Image.Image) else picture
     def bad(what, mend): return DataError(f"view {view}: {what}", mend=mend)
     if torch.is_tensor(p) and p.dim() in (3, 4) and p.shape[-3:] == (C, S, S) != (3, n, n): return p.reshape(1, C, S, S).to(self.device).float()
@@ -113,7 +118,14 @@ def latent_of(self: PhotoNVSPipeline,
     if x.shape[-2] != x.shape[-1]: raise bad(f"this picture is {x.shape[-1]} x {x.shape[-2]} pixels, not square", "cut it with `own_photo`, which finds the focal length, too")
     said = " x ".join(map(str, x.shape[1:]))
     if x.shape != (1, 3, n, n): raise bad(f"this picture is {said}, not 3 x {n} x {n}", f"cut it with `own_photo(file, size={n})`; it is not resized here")
-    return self.encode(x)
+    return x
+
+@patch
+def latent_of(self: PhotoNVSPipeline,
+    picture, view=0,  # as in `tensor_of`
+) -> Tensor:          # (1, C, side, side)
+    "The latent of a given view. DataError as `tensor_of`."
+    x = self.tensor_of(picture, view); return self.encode(x) if self.is_picture(x) else x
 
 # %% ../../nbs/62_photonvs.pipeline.ipynb #577d7835
 def check_given(
@@ -149,11 +161,12 @@ def told(self: PhotoNVSPipeline,
     focal_a, focal_b,  # (B,) in units of the picture's height
     known,             # (B, C, side, side) latents of the known view
     picture=None,      # (B, 3, size, size) of the known view, for a sweep; None: decoded
-) -> dict:             # ref, a, b: (B, channels, side, side); sweep: (B, D, P, side, side)
+) -> dict:             # ref, a, b: (B, channels, side, side); sweep: (B, D, P, side, side); seen: (B, D, size, size)
     "What the network is told of pairs, besides latents."
     rays, c = encode_rays(self.ray_encoder, a_in_b, b_in_a, focal_a, focal_b, self.side), self.unet.config
     if not c.get("sweep"): return rays
-    return rays | dict(sweep=sweep_patches(self.decode(known) if picture is None else picture, a_in_b, focal_a, focal_b, c.sweep, c.near, c.far, self.side))
+    picture = self.decode(known) if picture is None else picture; at, whole = (a_in_b, focal_a, focal_b), torch.ones_like(picture[:, :1])
+    return rays | dict(sweep=sweep_patches(picture, *at, c.sweep, c.near, c.far, self.side), seen=plane_sweep(whole, *at, sweep_depths(c.sweep, c.near, c.far))[:, :, 0])
 
 @patch
 def beside(self: PhotoNVSPipeline,
@@ -161,11 +174,24 @@ def beside(self: PhotoNVSPipeline,
     a,        # number of the new view
     b,        # number of the known one
     known,    # (1, C, side, side) its latent
+    picture=None, # (1, 3, size, size) as it is shown, for a sweep; None: decoded
 ):            # -> the latent, and what is told of the pair
     "One dependency of a view, for `view_score`."
     A, B, known = spec.poses[a], spec.poses[b], known.to(self.device); f = torch.full((1,), spec.focal_y, device=self.device)
     put = lambda m: m[None].float().to(self.device)
-    return known, self.told(put(pose_in(A, B)), put(pose_in(B, A)), f, f, known)
+    return known, self.told(put(pose_in(A, B)), put(pose_in(B, A)), f, f, known, None if picture is None else picture.to(self.device))
+
+@patch
+@torch.no_grad()
+def shown(self: PhotoNVSPipeline,
+    latents,    # (B, C, side, side) of generated views
+    known,      # list of (latents, what is told), as for `view_score`
+    unet=None,  # to ask instead of our own
+) -> Tensor:    # (B, 3, size, size), about -1 to 1
+    "Latents as pictures. With a sweep, pixels are those of known views where the network trusts them (ours)."
+    if not self.paints: return self.decode(latents)
+    s = torch.full((len(latents),), self.scheduler.config.sigma_min, device=self.device); trust = [(unet or self.unet)(latents, x, s, s, told)[1] for x, told in known]
+    return painted(self.decode(latents), *([told[k] for _, told in known] for k in ("sweep", "seen")), trust)
 
 # %% ../../nbs/62_photonvs.pipeline.ipynb #c13ca924
 @patch
@@ -180,12 +206,13 @@ def view(self: PhotoNVSPipeline,
     conditioning="mean", # as in `view_score`
     callback=None,       # (step, sigma, x, mean)
     unet=None,           # to ask instead of our own, such as one that counts
-) -> Tensor:             # (1, C, side, side)
+    pictures=None,       # {view: (1, 3, size, size)} as they are shown, for a sweep; None: decoded
+):                       # -> latent (1, C, side, side), picture (1, 3, size, size)
     "Draw one view."
-    c, unet = self.scheduler.config, unet or self.unet; known = [self.beside(spec, k, d, latents[d]) for d in spec.dependencies[k]]
+    c, unet = self.scheduler.config, unet or self.unet; known = [self.beside(spec, k, d, latents[d], (pictures or {}).get(d)) for d in spec.dependencies[k]]
     score = view_score(unet, known, conditioning, step_generator(seed, "choice", k), c.sigma_min)
     noise, shape = step_generator(seed, "view", k), (1, self.channels, self.side, self.side)
-    return sample(score, shape, steps or STEPS[method], method, noise, c.sigma_max, c.sigma_min, c.snr, callback, c.norms, device=self.device)
+    z = sample(score, shape, steps or STEPS[method], method, noise, c.sigma_max, c.sigma_min, c.snr, callback, c.norms, device=self.device); return z, self.shown(z, known, unet)
 
 # %% ../../nbs/62_photonvs.pipeline.ipynb #964c556b
 @dataclass
@@ -227,17 +254,18 @@ def __call__(self: PhotoNVSPipeline,
     n_calls(method, steps or STEPS.get(method, 1)); view_score(None, [], conditioning)
     seed = seed if generator is None else int(torch.randint(2 ** 62, (), generator=generator, device=generator.device)); net, latents, frames = Counted(self.unet), {}, {}
     want = needed(spec, views); left = [k for k in (folder.left(run) if folder else spec.order) if k in want]
-    def keep(k, z):
+    def keep(k, z, frame):
         if not torch.isfinite(z).all(): raise DataError(f"view {k} came out with numbers that are none", mend="take more steps, or other weights")
-        latents[k], frames[k] = z, self.pictures(z)[0]
-        if folder: folder.save(run, k, frames[k], z)
+        latents[k], frames[k] = z, frame
+        if folder: folder.save(run, k, frame, z)
     for k in want:
         if k in done and k not in left: latents[k], frames[k] = self._there(folder, run, k)
-        elif k in spec.given: keep(k, self.latent_of(given[k] if k in given else folder.picture(k, self.size), k))
+        elif k in spec.given: x = self.tensor_of(given[k] if k in given else folder.picture(k, self.size), k); real = self.is_picture(x); z = self.encode(x) if real else x; keep(k, z, as_picture(x)[0] if real and self.paints else self.pictures(z)[0])
     with self.progress_bar(total=len(left) * (steps or STEPS[method])) as bar:
         for k in left:
             def after(*a): bar.update(); callback and callback(k, *a)
-            keep(k, self.view(spec, k, latents, steps, method, seed, conditioning, after, net))
+            there = {d: as_tensor(frames[d])[None] for d in spec.dependencies[k]} if self.paints else None
+            z, x = self.view(spec, k, latents, steps, method, seed, conditioning, after, net, there); keep(k, z, as_picture(x, cut=True)[0])
     return PhotoNVSOutput(frames=np.stack([frames[k] for k in want]), latents=torch.cat([latents[k] for k in want]).cpu(), views=want, calls=net.calls)
 
 # %% ../../nbs/62_photonvs.pipeline.ipynb #6ea39869
@@ -256,9 +284,9 @@ def sample_pairs(self: PhotoNVSPipeline,
     "One view from each of many photos."
     c, out, put = self.scheduler.config, [], lambda v, i: torch.as_tensor(v)[i].to(self.device, torch.float32)
     for at in torch.arange(len(images)).split(batch):
-        x = put(images, at); picture = x if x.shape[1:] == (3, self.size, self.size) else None; x = x if picture is None else self.encode(x)      # (b, C, S, S)
-        told = self.told(*(put(v, at) for v in (tform_a_relative, tform_b_relative, focal_a, focal_b)), x, picture)
-        score, noise = view_score(self.unet, [(x, told)], told=c.sigma_min), [step_generator(seed, "pair", int(i)) for i in at]
+        x = put(images, at); picture = x if self.is_picture(x) else None; x = x if picture is None else self.encode(x)      # (b, C, S, S)
+        known = x, self.told(*(put(v, at) for v in (tform_a_relative, tform_b_relative, focal_a, focal_b)), x, picture)
+        score, noise = view_score(self.unet, [known], told=c.sigma_min), [step_generator(seed, "pair", int(i)) for i in at]
         z = sample(score, x.shape, steps or STEPS[method], method, noise, c.sigma_max, c.sigma_min, c.snr, norms="each", device=self.device)
-        out.append((self.decode(z).cpu(), z.cpu()))
+        out.append((self.shown(z, [known]).cpu(), z.cpu()))
     return tuple(torch.cat(v) for v in zip(*out))

@@ -69,7 +69,7 @@ def load_pipeline(
     if not isinstance(method, PhotoNVS): raise DataError(f"this run was trained by `{method.name}`", run, "name a run of photonvs")
     p = method.pipeline(); p.set_progress_bar_config(disable=quiet, leave=False); return p, method.config.sampling_steps, method.config.sampler
 
-FAST = dict(method="heun", steps=18)   # 35 calls a view
+FAST = dict(method="heun", steps=18)   # 35 calls a view, and one to paint it
 
 def same_settings(
     folder,     # SamplingFolder
