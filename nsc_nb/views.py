@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['PHOTONVS', 'SAMPLERS', 'room_films', 'median_flow', 'far_pairs', 'films_as_clips', 'trained_rooms', 'judge_views',
-           'views_strip', 'photonvs_rooms', 'view_rows', 'photonvs_calls', 'call_rows']
+           'views_strip', 'judge_walks', 'photonvs_rooms', 'view_rows', 'photonvs_architectures', 'architecture_rows',
+           'photonvs_calls', 'call_rows', 'one_width', 'photonvs_width', 'width_rows']
 
 # %% ../nbs/93_views.ipynb #f1e0db4b
 import numpy as np
@@ -85,39 +86,82 @@ def judge_views(method, films, pairs, steps=None, sampler=None):
     from nsc_nb.metrics import STLPIPS
     from nsc_nb.photonvs.data import PairData
     from nsc_nb.photonvs.evaluation import view_scores
-    n = films["rgb"].shape[2]; data, learned = PairData(films_as_clips(films), n, n), STLPIPS("vgg"); right, wrong = (method.next_views(data, pairs, steps, sampler, shuffled=s) for s in (False, True))
-    shown = dict(generated=right["generated"], shuffled=wrong["generated"], copy=right["known"], kept=right["kept"]); return {k: view_scores(v, right["true"], learned) for k, v in shown.items()}, shown | dict(true=right["true"])
+    n, pipe = films["rgb"].shape[2], method.pipeline(); data, learned = PairData(films_as_clips(films), n, n), STLPIPS("vgg"); right, wrong = (method.next_views(data, pairs, steps, sampler, shuffled=s) for s in (False, True))
+    pipe.register_to_config(paint=False); bare = method.next_views(data, pairs, steps, sampler) if pipe.unet.config.get("sweep") else right; pipe.register_to_config(paint=method.config.paint)
+    shown = dict(generated=right["generated"], bare=bare["generated"], shuffled=wrong["generated"], copy=right["known"], kept=right["kept"]); return {k: view_scores(v, right["true"], learned) for k, v in shown.items()}, shown | dict(true=right["true"])
 
 # %% ../nbs/93_views.ipynb #2831d560
 def views_strip(shown, n=8):
-    "Known, true, generated, with wrong poses, and as the first stage keeps the true one: one under another."
+    "Known, true, generated, not painted, with wrong poses, and as the first stage keeps the true one: one under another."
     from nsc_nb.photonvs.data import as_picture
-    return np.concatenate([np.concatenate(list(as_picture(shown[k][:n])), 1) for k in ("copy", "true", "generated", "shuffled", "kept")]).repeat(2, 0).repeat(2, 1)
+    return np.concatenate([np.concatenate(list(as_picture(shown[k][:n])), 1) for k in ("copy", "true", "generated", "bare", "shuffled", "kept")]).repeat(2, 0).repeat(2, 1)
 
 # %% ../nbs/93_views.ipynb #ac9963dc
-@benchmark("photonvs_rooms", PHOTONVS, seeds=[0, 1, 2], helpers=(room_films, median_flow, far_pairs, films_as_clips, trained_rooms, judge_views))
+def judge_walks(
+    method,  # PhotoNVS
+    films,   # of `room_films`
+    most=16, # rooms
+):           # -> scores by view, made and copy; pictures of three walks, true over made
+    "Walks through rooms from their first frames, view by view, beside the first frame itself."
+    from nsc_nb.metrics import STLPIPS
+    from nsc_nb.photonvs.data import as_picture
+    from nsc_nb.photonvs.evaluation import view_scores
+    walks, learned, out = [method.walk_views(c) for c in films_as_clips(films)[:most]], STLPIPS("vgg"), []; photos = torch.from_numpy(films["rgb"][:most, 0]).movedim(-1, 1) / 127.5 - 1
+    for k in range(len(walks[0]["true"])):
+        true = torch.stack([w["true"][k] for w in walks]); judge = learned if k % 5 == 4 else None; score = lambda x: {m: float(np.mean(v)) for m, v in view_scores(x, true, judge).items()}
+        out.append(dict(view=k + 1, made=score(torch.stack([w["generated"][k] for w in walks])), copy=score(photos)))
+    row = lambda w: np.concatenate([np.concatenate(list(as_picture(w[k][::2])), 1) for k in ("true", "generated")]); return out, np.concatenate([row(w) for w in walks[:3]]).repeat(2, 0).repeat(2, 1)
+
+# %% ../nbs/93_views.ipynb #9779455f
+@benchmark("photonvs_rooms", PHOTONVS, seeds=[0, 1, 2], helpers=(room_films, median_flow, far_pairs, films_as_clips, trained_rooms, judge_views, judge_walks))
 def photonvs_rooms(work, tiny):
     "Next views of rooms kept back, three trainings."
     from nsc_nb.photonvs.evaluation import paired_interval
     out, code = {}, dependency_hash(PHOTONVS)
     for seed in (0,) if tiny else (0, 1, 2):
         def made():
-            method, films, pairs, seconds = trained_rooms(work, tiny, seed); scores, shown = judge_views(method, films, pairs); file = work.folder/f"views{seed}.npy"
-            with atomic_write(file) as part, open(part, "wb") as f: np.save(f, views_strip(shown))
+            method, films, pairs, seconds = trained_rooms(work, tiny, seed); (scores, shown), (walks, strip) = judge_views(method, films, pairs), judge_walks(method, films, 2 if tiny else 16)
+            for name, picture in ((f"views{seed}", views_strip(shown)), (f"walks{seed}", strip)):
+                with atomic_write(work.folder/f"{name}.npy") as part, open(part, "wb") as f: np.save(f, picture)
             g, s, c = (scores[k] for k in ("generated", "shuffled", "copy"))
             return dict(pairs=len(pairs), flow=float(np.median([median_flow(films, *p) for p in pairs])), seconds=round(seconds, 1), mean={k: {m: float(np.mean(x)) for m, x in v.items()} for k, v in scores.items()}, psnr={k: v["psnr"] for k, v in scores.items()},
-                        over_copy={m: paired_interval(g[m], c[m]) for m in ("psnr", "st_lpips") if m in g}, over_shuffled=paired_interval(g["psnr"], s["psnr"]))
+                        over_copy={m: paired_interval(g[m], c[m]) for m in ("psnr", "st_lpips") if m in g}, over_shuffled=paired_interval(g["psnr"], s["psnr"]), walks=walks)
         out[f"seed {seed}"] = once_on_disk(work.folder/f"views-{seed}-{code}.json", made)
-        if not tiny: work.pictures[f"seed{seed}"] = np.load(work.folder/f"views{seed}.npy")
+        if not tiny: work.pictures |= {f"seed{seed}": np.load(work.folder/f"views{seed}.npy"), f"walks{seed}": np.load(work.folder/f"walks{seed}.npy")}
     return out
 
-# %% ../nbs/93_views.ipynb #9779455f
+# %% ../nbs/93_views.ipynb #bfc8946a
 def view_rows(
     value,  # of `photonvs_rooms`
 ):          # columns, rows
     "A row for each seed and rival."
-    name = dict(generated="generated", shuffled="with the poses of other pairs", copy="the known view itself", kept="the true view through the first stage")
+    name = dict(generated="generated", bare="not painted", shuffled="with the poses of other pairs", copy="the known view itself", kept="the true view through the first stage")
     return ["seed", "what", "PSNR, dB", "SSIM", "ST-LPIPS", "pairs", "training, s"], [[k.split()[1], name[w], m["psnr"], m["ssim"], m.get("st_lpips"), v["pairs"] if w == "generated" else None, v["seconds"] if w == "generated" else None] for k, v in value.items() for w, m in v["mean"].items()]
+
+# %% ../nbs/93_views.ipynb #8451230e
+@benchmark("photonvs_architectures", PHOTONVS, seeds=[0], helpers=(room_films, median_flow, far_pairs, films_as_clips, trained_rooms, judge_views))
+def photonvs_architectures(work, tiny):
+    "The published form in the time of fast, seed 0."
+    from nsc_nb.photonvs.config import presets
+    from nsc_nb.photonvs.evaluation import Clips, PhotoNVS
+    from nsc_nb.training import dry_run, train
+    method, films, pairs, seconds = trained_rooms(work, tiny, 0); scores, _ = judge_views(method, films, pairs); mean = lambda s: {k: {m: float(np.mean(x)) for m, x in v.items()} for k, v in s.items()}; out = {"fast": dict(seconds=round(seconds, 1), mean=mean(scores))}
+    small = presets()["paper-small"]; small = replace(small, size=32, crop=32, vq_crop=0, nf=16, vq_channels=8) if tiny else small; clips = method.capture
+    plan = dry_run(PhotoNVS(small, clips), 3 if tiny else 10); share = seconds / (60 * plan["minutes"])
+    def made():
+        config = replace(small, vq_steps=max(2, int(small.vq_steps * share)), adversarial_from=max(1, int(small.adversarial_from * share)), steps=max(2, int(small.steps * share)), warmup=max(1, int(small.warmup * share)), sampler="heun", sampling_steps=4 if tiny else 32); other = PhotoNVS(config, clips)
+        took = train(other, work.folder/"paper-small", resume=True, progress=False)["seconds"]; s, shown = judge_views(other.eval(), films, pairs)
+        with atomic_write(work.folder/"paper-small.npy") as part, open(part, "wb") as f: np.save(f, views_strip(shown))
+        return dict(seconds=round(took, 1), share=share, steps=config.steps, vq_steps=config.vq_steps, mean=mean(s))
+    out["paper-small"] = once_on_disk(work.folder/f"paper-small-{dependency_hash(PHOTONVS)}.json", made)
+    if not tiny: work.pictures["paper-small"] = np.load(work.folder/"paper-small.npy")
+    return out
+
+def architecture_rows(
+    value,  # of `photonvs_architectures`
+):          # columns, rows
+    "A row for each form and rival."
+    return ["form", "what", "PSNR, dB", "SSIM", "ST-LPIPS", "training, s"], [[k, w, *(v["mean"][w].get(m) for m in ("psnr", "ssim", "st_lpips")), v["seconds"] if w == "generated" else None] for k, v in value.items() for w in ("generated", "shuffled", "kept", "copy")]
 
 # %% ../nbs/93_views.ipynb #6bfc70b5
 SAMPLERS = (("pc", 2000), ("pc", 200), ("pc", 50), ("euler", 32), ("heun", 18), ("heun", 8), ("dpm", 20), ("dpm", 10))
@@ -133,7 +177,7 @@ def photonvs_calls(work, tiny):
         for sampler, steps in (("pc", 12), ("heun", 4)) if tiny else SAMPLERS:
             def made():
                 method, films, pairs, _ = trained_rooms(work, tiny, seed); n = films["rgb"].shape[2]; got = method.next_views(PairData(films_as_clips(films), n, n), pairs[:most], steps, sampler)
-                return dict(calls=n_calls(sampler, steps), psnr=view_scores(got["generated"], got["true"])["psnr"])
+                return dict(calls=n_calls(sampler, steps) + method.pipeline().paints, psnr=view_scores(got["generated"], got["true"])["psnr"])
             out.setdefault(f"{sampler} {steps}", {})[f"seed {seed}"] = once_on_disk(work.folder/f"calls-{sampler}-{steps}-{seed}-{code}.json", made)
     return out
 
@@ -143,3 +187,42 @@ def call_rows(
     "A row for each sampler, with its difference to the published one."
     whole = value.get("pc 2000", next(iter(value.values()))); mean = lambda v: np.mean([np.mean(x["psnr"]) for x in v.values()])
     return ["sampler, steps", "calls", "PSNR, dB", "beside the published one, dB"], [[k, next(iter(v.values()))["calls"], mean(v), " / ".join(f"{np.mean(v[s]['psnr']) - np.mean(whole[s]['psnr']):+.2f}" for s in v)] for k, v in value.items()]
+
+# %% ../nbs/93_views.ipynb #0c9bee0a
+def one_width(
+    threads=1,
+    device="cpu",
+    half=False,   # bfloat16
+    small=False,  # an eighth of the width
+    n=3,          # timed calls
+) -> dict:        # parameters, seconds (of one call), peak_mb (of the whole process)
+    "One pair through the published U-Net (Photoconsistent NVS)."
+    import time
+    from nsc_nb.photonvs.rays import pair_maps, ray_features
+    from nsc_nb.photonvs.unet import RayEncoder, TwoStreamUNet
+    from nsc_nb.training import peak_memory_mb
+    torch.set_num_threads(threads); torch.manual_seed(0); nf = 16 if small else 128; net, rays = TwoStreamUNet(nf=nf, ray_channels=nf).to(device).eval(), RayEncoder(channels=nf).to(device); g = torch.Generator().manual_seed(0)
+    eye = torch.eye(4)[None]; away = eye.clone(); away[:, 0, 3] = .3; x = torch.randn(2, 1, 4, 32, 32, generator=g).to(device); s = torch.full((1,), 2., device=device)
+    with torch.no_grad(), torch.autocast(device, torch.bfloat16, enabled=half):
+        told = {k: rays(ray_features(v.to(device))) for k, v in pair_maps(eye, away, torch.ones(1)).items()}; call = lambda: net(x[0], x[1], s, s, told)[0]; call(); times = []
+        for _ in range(n):
+            if device == "cuda": torch.cuda.synchronize()
+            t = time.perf_counter(); out = call(); out.sum().item(); times.append(time.perf_counter() - t)
+    return dict(parameters=sum(p.numel() for p in net.parameters()), seconds=float(np.median(times)), peak_mb=peak_memory_mb(device), finite=bool(out.isfinite().all()))
+
+@benchmark("photonvs_width", PHOTONVS, helpers=(one_width,))
+def photonvs_width(work, tiny):
+    "Time and memory of one call of the published network."
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+    from nsc_nb.views import one_width as width            # a process of its own can only find what lies in a module
+    def apart(**kw):
+        with ProcessPoolExecutor(1, get_context("spawn")) as other: return other.submit(width, small=tiny, **kw).result()
+    out = {f"CPU, {t} thread" + "s" * (t > 1): apart(threads=t) for t in ((1,) if tiny else (1, 2))}
+    return out | ({f"GPU, {'bfloat16' if h else 'float32'}": apart(device="cuda", half=h, n=20) for h in (False, True)} if torch.cuda.is_available() else {})
+
+def width_rows(
+    value,  # of `photonvs_width`
+):          # columns, rows
+    "A row for each way to run it."
+    return ["by", "parameters", "a call, s", "a view of 4,000 calls, min", "a view of 35 calls, min", "peak memory, MB"], [[k, f"{v['parameters']:,}", v["seconds"], v["seconds"] * 4000 / 60, v["seconds"] * 35 / 60, v["peak_mb"]] for k, v in value.items()]
