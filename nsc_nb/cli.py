@@ -9,7 +9,7 @@ __all__ = ['PACKAGES', 'PROBES', 'Run', 'Folder', 'Name', 'C', 'TYRO', 'COMMANDS
            'verdicts', 'probe', 'doctor', 'part', 'demo_capture', 'pick_lights', 'demo_changes', 'demo_films',
            'demo_figure', 'demo', 'tell_demo', 'Train', 'layers', 'parse_train', 'default_run', 'Evaluate', 'Render',
            'Info', 'Inspect', 'Doctor', 'Demo', 'Prepare', 'Convert', 'Export', 'View', 'Bench', 'Tsed', 'verbs',
-           'control_flags', 'parse', 'main']
+           'control_flags', 'parse', 'in_company', 'main']
 
 # %% ../nbs/91_cli.ipynb #e5b90417
 import dataclasses, json, os, sys, time
@@ -87,18 +87,23 @@ def train_capture(
     progress=True,  # show a bar
     save_every=500, # steps between checkpoints
     preview=0,      # steps between pictures of a photo beside its rendering, in RUN/figures; 0: none
+    shards=None,    # parts of a step, see `share_steps`; None: the run's own, or one for each process
 ) -> dict:          # summary of the training
-    "Train a method on a capture in a run folder. Raises DataError, ConfigError."
+    "Train a method on a capture in a run folder, alone or with other processes. Raises DataError, ConfigError."
     from nsc_nb.figures import Preview
+    from nsc_nb.launch import place, share_steps, shards_of, teller, together
     from nsc_nb.training import check_run, train
     if config is None: config, preset_name = settings(method, preset_name, run=run if resume else None)
     if not hasattr(capture, "cameras"): capture = open_capture(capture, method)
     config.preset = preset_name                                   # training writes it into config.json
     learner = get(method)(config, capture)
-    check_run(learner, run, resume)
-    remember(run, capture)
-    watch = Preview(learner, capture, preview, run) if preview else learner.watch(run) if hasattr(learner, "watch") else None
-    return train(learner, run, resume=True, progress=progress, save_every=save_every, on_step=watch)
+    rank, world = place()
+    if rank == 0: check_run(learner, run, resume); remember(run, capture)
+    together()
+    if (v := shards_of(run, shards, resume)) > 1 or world > 1: share_steps(learner, v)
+    watch = None if rank else Preview(learner, capture, preview, run) if preview else learner.watch(run) if hasattr(learner, "watch") else teller() if world > 1 and progress else None
+    keep = getattr(learner, "keeps", {}); keep = keep | {k: save_every * n for k, n in keep.items() if k == "keep_every"}
+    return train(learner, run, resume=True, progress=progress and world == 1, save_every=save_every, on_step=watch, **keep)
 
 # %% ../nbs/91_cli.ipynb #4917198a
 def choose_protocol(
@@ -123,8 +128,9 @@ def evaluate_run(
     protocol=None,  # see `choose_protocol`
 ) -> dict:          # method, steps, capture, protocol, split, mean, photos
     "Score a run on a split, and write RUN/metrics.json. Raises DataError, ConfigError."
+    from nsc_nb.launch import place, share_render
     from nsc_nb.training import checkpoint_steps
-    method = load_run(run)
+    method = share_render(load_run(run))
     if capture is None:
         capture = Path(os.path.normpath(Path(run)/read_json(Path(run)/"capture.json")["capture"]))
         if not capture.is_dir(): raise DataError("the photos that this run was trained on are no longer there", capture, "name them with --capture")
@@ -134,7 +140,7 @@ def evaluate_run(
     if protocol == "tsed": from nsc_nb.tsed import evaluate_tsed; result = evaluate_tsed(method, capture, split)
     else: result = method.evaluate(capture, choose_protocol(method, protocol), split)
     result = dict(method=method.name, steps=checkpoint_steps(run)[-1], capture=capture.root.name, **result)
-    write_json(result, Path(run)/"metrics.json")
+    if place()[0] == 0: write_json(result, Path(run)/"metrics.json")
     return result
 
 # %% ../nbs/91_cli.ipynb #6d831665
@@ -244,13 +250,16 @@ def render_run(
     control=(),    # other controls of the method, see `read_controls`
 ) -> list[Path]:   # what was written
     "Render a run along a path or from views, through time. Raises ConfigError, DataError."
-    method, kept = load_run(run), recall(run)
+    from nsc_nb.launch import place, share_render
+    method, kept = share_render(load_run(run)), recall(run)
     cameras = choose_cameras(kept, path, views, times, frames, scale)
     knobs = method.controls(); controls = read_controls(knobs, control) | ({} if light is None else dict(light=light))
     if light is not None and "light" not in knobs: raise ConfigError(f"method `{method.name}` has no light to choose", "leave --light out")
     if light is not None and light not in knobs["light"]["options"]: raise ConfigError(f"no light is called `{light}`", nearest(light, knobs["light"]["options"]))
     out = Path(out or Path(run)/"renders"/(Path(path).stem if path else "views" if views is not None else "freeze"))
-    return write_frames(rendered(method, cameras, progress=progress, **controls), out, maps, stamps_of(cameras, kept), fps)
+    frames = rendered(method, cameras, progress=progress, **controls)
+    if place()[0]: return [None for _ in frames][:0]                                    # another process writes them
+    return write_frames(frames, out, maps, stamps_of(cameras, kept), fps)
 
 # %% ../nbs/91_cli.ipynb #c61b3b80
 def method_info(
@@ -541,6 +550,9 @@ class Train(Generic[C]):
     steps: Optional[int] = None    # optimiser steps, in place of --config.steps
     seed: Optional[int] = None     # seed, in place of --config.seed
     resume: bool = False           # go on in a run folder that is there
+    nproc: int = 1                 # processes on this machine, started by torchrun; under torchrun or Slurm, theirs count
+    shards: Optional[int] = None   # parts of a step, each with rays of its own; a run ends at the same parameters by whichever number of processes; default: one for each process
+    restarts: int = 0              # how often all processes are started again when one dies
     preview: int = 0               # every so many steps, a photo beside its rendering, error and depth, in RUN/figures; 0: never
     dry_run: bool = False          # only say how much memory and how many minutes it would take
     files: Annotated[tuple[Path, ...], tyro.conf.arg(name="config", metavar="FILE …")] = () # JSON files with settings, laid over the preset; later files win, flags win over all
@@ -594,11 +606,11 @@ def _override(config, **values):
 def __call__(self: Train):
     "Train, or say what it would cost."
     config = _override(self.config, steps=self.steps, seed=self.seed)
-    run = self.out or default_run(self.method, self.capture)
+    run = self.out or default_run(self.method, self.capture); again = self.resume or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0 and (Path(run)/"config.json").exists()
     if self.dry_run:
         from nsc_nb.training import dry_run
         show({k: round(v, 4) if isinstance(v, float) else v for k, v in dry_run(get(self.method)(config, open_capture(self.capture, self.method))).items() if k != "phases"}); return 0
-    got = train_capture(self.method, self.capture, run, config, self.preset, self.resume, preview=self.preview)
+    got = train_capture(self.method, self.capture, run, config, self.preset, again, preview=self.preview, shards=self.shards)
     print(f"{got['steps']} steps, {got['seconds']:.0f} s, loss {got['loss']:.4g}: {run}" if got["loss"] is not None else f"all {got['steps']} steps were done before: {run}")
     if got["stopped"] == "interrupted": print(f"stopped early; go on with --resume", file=sys.stderr); return 130
 
@@ -610,6 +622,7 @@ class Evaluate:
     capture: Optional[Path] = None   # photos to score on; default: those it was trained on
     split: str = "test"              # which of them
     protocol: Optional[str] = None   # how to score; default: the method's own, with ST-LPIPS where it is installed; tsed: whether pictures obey their cameras
+    nproc: int = 1                   # processes that render the photos between them
     json: bool = False               # print one JSON object and nothing else
     def __call__(self):
         result = evaluate_run(self.run, self.capture, self.split, self.protocol)
@@ -630,6 +643,7 @@ class Render:
     control: tuple[str, ...] = ()    # other controls of the method, as NAME=VALUE: actor=off place=path
     maps: str = "content,rgb"        # what to write: content, rgb, depth, opacity, or what else the method gives
     fps: float = 12                  # frames a second of the films
+    nproc: int = 1                   # processes that render the frames between them
     out: Optional[Path] = None       # folder to write; default: RUN/renders/PATH
     def __call__(self):
         for f in render_run(self.run, self.path, self.views, self.times, self.frames, self.scale, self.light, self.out, tuple(self.maps.split(",")), self.fps, progress="render", control=self.control): print(f)
@@ -752,7 +766,7 @@ class Bench:
     tiny: bool = False               # the short version, which keeps nothing
     json: bool = False               # print one JSON object and nothing else: results by name
     def __call__(self):
-        import nsc_nb.ablations, nsc_nb.consistency, nsc_nb.possible, nsc_nb.seams, nsc_nb.separation, nsc_nb.speed, nsc_nb.views   # they register their benchmarks
+        import nsc_nb.ablations, nsc_nb.consistency, nsc_nb.possible, nsc_nb.scaling, nsc_nb.seams, nsc_nb.separation, nsc_nb.speed, nsc_nb.views   # they register their benchmarks
         from nsc_nb.benchmarks import bench
         with redirect_stdout(sys.stderr) if self.json else nullcontext(): results = bench(self.only, tiny=self.tiny)
         if self.json: show(results, True)
@@ -802,12 +816,35 @@ def parse(
     return tyro.extras.subcommand_cli_from_dict(known, prog="nsc_nb", description="Neural scenes that change over time: train, judge, render.", args=args or ["--help"], config=TYRO)
 
 
+def in_company(
+    command,    # from `parse`
+    args: list, # it was parsed from
+) -> int | None: # exit code
+    "Do a command in as many processes as it wants; those that torchrun, accelerate or Slurm has started find each other."
+    world = int(os.environ.get("WORLD_SIZE", 1)); n = getattr(command, "nproc", 1)
+    if n < 1: raise ConfigError(f"{n} processes", "give 1 or more")
+    if max(n, world) == 1: return command()
+    from nsc_nb.launch import group, leave, torchrun
+    if world == 1:                                                                      # torchrun would take --nproc for a short form of its own flag
+        at = next(i for i, a in enumerate(args) if a.partition("=")[0] == "--nproc"); rest = args[:at] + args[at + 1 + ("=" not in args[at]):]
+        try: torchrun(rest, n, getattr(command, "restarts", 0)); return 0
+        except ConfigError: return 2                                                    # the process that failed has said why
+    with group() as (rank, _), redirect_stdout(open(os.devnull, "w") if rank else sys.stdout): code = command()
+    leave(code or 0)
+
 def main(
     argv=None, # arguments; None: of this process
 ) -> int:      # exit code
     "The command `nsc_nb`."
     args = list(sys.argv[1:] if argv is None else argv)
-    try: return parse(args)() or 0
-    except (DataError, ConfigError) as e: print("nsc_nb: " + " ".join(str(e).split()), file=sys.stderr); return 2
+    try: return in_company(parse(args), args) or 0
+    except (DataError, ConfigError) as e:
+        rank = int(os.environ.get("RANK", 0))
+        if rank: time.sleep(3)                                                          # time for the first process to say the same, and to end this one
+        print(f"nsc_nb: process {rank}: " * (rank > 0) or "nsc_nb: ", " ".join(str(e).split()), sep="", file=sys.stderr); return 2
     except KeyboardInterrupt: print("nsc_nb: stopped", file=sys.stderr); return 130
     except SystemExit as e: return e.code if isinstance(e.code, int) else int(e.code is not None)
+
+# %% ../nbs/91_cli.ipynb #902f5686
+#| eval: false
+if __name__ == "__main__": sys.exit(main())

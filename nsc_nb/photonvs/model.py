@@ -85,6 +85,7 @@ def gathered(
 class PhotoNVS(Method):
     "Photoconsistent novel view synthesis (Yu, Forghani, Derpanis, Brubaker, ICCV 2023)."
     name, config_class = "photonvs", PhotoNVSConfig
+    keeps = dict(keep=5, keep_every=20)                            # checkpoints: the newest five, and every twentieth, as published
     def train(self, mode=True):
         "As of any module, but a first stage that is frozen stays in evaluation."
         super().train(mode)
