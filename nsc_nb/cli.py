@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Annotated, Any, Generic, Optional, TypeVar
 import tyro
 from fastcore.basics import patch
-from .core import ConfigError, DataError, from_dict, merge, nearest, read_json, to_dict, write_json
+from .core import UNWRITABLE, ConfigError, DataError, atomic_write, from_dict, merge, nearest, read_json, reading, to_dict, write_json
 from .methods import entry, get, load_run, names, preset, presets
 
 # %% ../nbs/91_cli.ipynb #87b218e7
@@ -57,8 +57,7 @@ def recall(
     from nsc_nb.cameras import Cameras
     file = Path(run)/"cameras.json"
     d = read_json(file)
-    try: return dict(d, cameras=Cameras(**d["cameras"]))
-    except (KeyError, TypeError) as e: raise DataError(f"no cameras can be made of it ({e})", file, "write it again by `nsc_nb train … --resume`") from None
+    with reading(file, "list of cameras", "write it again by `nsc_nb train … --resume`"): d["time_unit"], d["time_range"], d["splits"]; return dict(d, cameras=Cameras(**d["cameras"]).validate())
 
 # %% ../nbs/91_cli.ipynb #e904fe48
 def settings(
@@ -72,7 +71,8 @@ def settings(
     if before and before["method"] == method and preset_name is None: cls, plain, preset_name = type(preset(method)), before["config"], before.get("preset")
     else: config = preset(method, preset_name); cls, plain, preset_name = type(config), to_dict(config), preset_name or next(k for k, v in presets(method).items() if v == config)
     for file in files:
-        try: plain = to_dict(from_dict(cls, merge(plain, read_json(file))))
+        if not isinstance(over := read_json(file), dict): raise ConfigError(f"{file}: this is no table of settings", 'write { "name": value, … }')
+        try: plain = to_dict(from_dict(cls, merge(plain, over)))
         except ConfigError as e: raise ConfigError(f"{file}: {e.problem}", e.mend) from None
     return from_dict(cls, plain), preset_name
 
@@ -204,8 +204,8 @@ def write_frames(
     out, n, files = Path(out), 0, {}
     for n, frame in enumerate(frames):
         for k in (k for k in maps if k in frame):
-            files.setdefault(k, []).append(file := out/k/f"{n:04d}.png"); file.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(colour_depth(frame[k]) if k == "depth" else to_uint8(frame[k])).save(file)
+            files.setdefault(k, []).append(file := out/k/f"{n:04d}.png")
+            with atomic_write(file) as part: Image.fromarray(colour_depth(frame[k]) if k == "depth" else to_uint8(frame[k])).save(part)
     if not files: raise ConfigError(f"nothing to write: no map is called {' or '.join(maps)}", "name others with --maps")
     for k, v in files.items():
         for old in set((out/k).glob("*.png")) - set(v): old.unlink()     # of a longer film that was here before
@@ -734,7 +734,7 @@ class Convert:
 # %% ../nbs/91_cli.ipynb #f66c25d8
 @dataclass
 class Export:
-    "A run as something that other programs read: DST.ply points, DST.json cameras, DST.html a loop as one page; else a folder."
+    "A run as something that other programs read: DST.ply points, DST.json cameras, DST.html a page with sliders, or with the loop; else a folder."
     run: Run                                               # run folder
     dst: Annotated[Path, tyro.conf.arg(metavar="DST")]     # file or folder to write
     format: Optional[str] = None                           # folder (published layout), web, html, ply, cameras, both (points and cameras); default: as DST is called
@@ -743,20 +743,25 @@ class Export:
     quality: int = 18                                      # of the looping textures, of web and html: 0 lossless, 18 good, 28 small
     voxel: Optional[float] = None                          # edge of a cell that holds one point; default: a 300th of the cloud
     control: tuple[str, ...] = ()                          # of points: controls of the method, NAME=VALUE
+    slider: tuple[str, ...] = ()                           # of a page: stops of view and of controls, NAME=NUMBER; default: what is worth turning
+    show: str = "rgb"                                      # of a page: the map
+    width: Optional[int] = None                            # of a page: px of its pictures; default: the photos', 480 at most
     def __call__(self):
         from nsc_nb.export import export_run
-        print(f"written: {export_run(self.run, self.dst, self.format, self.force, self.finer, self.quality, self.voxel, self.control)}")
+        print(f"written: {export_run(self.run, self.dst, self.format, self.force, self.finer, self.quality, self.voxel, self.control, self.slider, self.show, self.width)}")
 
 
 @dataclass
 class View:
-    "Play a 3D video loop in the browser; Ctrl-C ends it."
-    run: Run                         # run folder, or an exported folder
+    "A run in the browser: fly through the scene, turn its controls, keep keys of a path; a 3D video loop plays. Ctrl-C ends it."
+    run: Run                         # run folder, or an exported loop
     port: int = 0                    # of this computer; 0: any that is free
     quiet: bool = False              # only say the address, open no browser
     def __call__(self):
-        from nsc_nb.videoloop.page import view_in_browser
-        view_in_browser(self.run, self.port, not self.quiet)
+        loop = not (self.run/"config.json").exists() or read_json(self.run/"config.json").get("method") == "videoloop"
+        if loop: from nsc_nb.videoloop.page import view_in_browser as view
+        else: from nsc_nb.browser import view_run as view
+        view(self.run, self.port, not self.quiet)
 
 # %% ../nbs/91_cli.ipynb #75026f3f
 @dataclass
@@ -842,6 +847,9 @@ def main(
         rank = int(os.environ.get("RANK", 0))
         if rank: time.sleep(3)                                                          # time for the first process to say the same, and to end this one
         print(f"nsc_nb: process {rank}: " * (rank > 0) or "nsc_nb: ", " ".join(str(e).split()), sep="", file=sys.stderr); return 2
+    except OSError as e:
+        if e.errno not in UNWRITABLE: raise
+        print(f"nsc_nb: {e.filename or 'a file'}: it cannot be written ({e.strerror}). What was finished before is kept.", file=sys.stderr); return 2
     except KeyboardInterrupt: print("nsc_nb: stopped", file=sys.stderr); return 130
     except SystemExit as e: return e.code if isinstance(e.code, int) else int(e.code is not None)
 

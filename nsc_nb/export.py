@@ -74,7 +74,7 @@ def cameras_json(
 FORMATS = {
     "folder": "published layout of a 3D video loop: OBJ, PNG textures, meta.json",
     "web":    "a 3D video loop as a folder for a web server: compact textures and the page that plays them",
-    "html":   "a 3D video loop as one page that plays without server and network",
+    "html":   "one page that needs neither server nor network: a 3D video loop that plays, or pictures for every stop of some sliders",
     "ply":    "coloured points of what the run renders from its photos",
     "cameras": "cameras of its photos, nerfstudio's layout",
     "both":   "a folder with points.ply and cameras.json"}
@@ -86,7 +86,7 @@ def choose_format(
     format=None,  # of `FORMATS`; None: as the destination is called
 ) -> str:
     "What is wanted. Raises ConfigError."
-    loop, kind = method == "videoloop", format or SUFFIXES.get(Path(dst).suffix.lower()); mine = [f for f in FORMATS if f in ("ply", "cameras") or loop == (f != "both")]
+    loop, kind = method == "videoloop", format or SUFFIXES.get(Path(dst).suffix.lower()); mine = [f for f in FORMATS if f in ("ply", "cameras", "html") or loop == (f != "both")]
     kind = kind or ("web" if loop else "both")
     if kind not in FORMATS: raise ConfigError(f"no format `{kind}`", nearest(kind, mine))
     if kind not in mine: raise ConfigError(f"a run of `{method}` cannot become `{kind}`: {FORMATS[kind]}", "choose one of " + ", ".join(mine))
@@ -101,18 +101,30 @@ def export_run(
     quality=18,   # of `web` and `html`: 0 lossless, 18 good, 28 small
     voxel=None,   # of points: edge of a cell; None: a 300th of the cloud
     control=(),   # of points: the method's controls, NAME=VALUE
+    slider=(),    # of a page: stops of view and of controls, NAME=NUMBER; (): what is worth turning
+    show="rgb",   # of a page: the map
+    width=None,   # of a page: px of its pictures; None: the photos', 480 at most
 ) -> Path:        # what was written
     "Write a run as something that other programs read. Raises DataError, ConfigError."
     method, dst = load_run(run), Path(dst); kind = choose_format(method.name, dst, format)
     if kind in SUFFIXES.values() and not force and dst.exists(): raise DataError("is there already", dst, "choose another name, or say --force to replace it")
-    if kind in ("folder", "web", "html"): return _export_loop(method, dst, kind, force, finer, quality)
-    kept = recall(run); cameras = lambda file: write_json(cameras_json(kept["cameras"], kept["splits"]), file)
+    if kind in ("folder", "web") or kind == "html" and method.name == "videoloop": return _export_loop(method, dst, kind, force, finer, quality)
+    kept = recall(run)
+    if kind == "html": return _export_sliders(method, kept["cameras"], dst, slider, show, width)
+    cameras = lambda file: write_json(cameras_json(kept["cameras"], kept["splits"]), file)
     if kind == "cameras": return cameras(dst)
     from nsc_nb.cli import read_controls
     check_destination(dst, force) if kind == "both" else None; points = cloud(method, kept["cameras"], voxel, **read_controls(method.controls(), control))
     if kind == "ply": return write_ply(dst, *points)
     with result_folder(dst, dict(run=Path(run).name, method=method.name), force) as part: write_ply(part/"points.ply", *points); cameras(part/"cameras.json")
     return dst
+
+def _export_sliders(method, cameras, dst, slider, show, width):
+    from nsc_nb.sliders import WORTH, choose_stops, render_grid, write_sliders
+    try: wanted = {k: int(n) for k, n in (s.split("=") for s in slider)}
+    except ValueError: raise ConfigError(f"`{' '.join(slider)}` are no sliders", "write NAME=NUMBER, such as date=10") from None
+    axes = choose_stops(method.controls(), len(cameras), wanted or None, WORTH.get(method.name)); method.eval()
+    return write_sliders(render_grid(method, cameras, axes, show, width, progress="pictures"), dst, title=f"{method.name}: {Path(dst).stem}")
 
 def _export_loop(method, dst, kind, force, finer, quality):
     from nsc_nb.videoloop.export import export_compact, export_folder

@@ -117,10 +117,12 @@ def load_run(
     device=None, # where to put it; None: CPU
 ):               # -> Method
     "A trained method, whichever it is, ready to render. Raises DataError, ConfigError."
-    from nsc_nb.core import DataError
+    from nsc_nb.core import DataError, reading
     file = Path(run)/"config.json"
     if not file.exists(): raise DataError("there is no run here: config.json is missing" if Path(run).exists() else "there is no such folder", run, "name a folder that `nsc_nb train` wrote")
-    return get(read_json(file)["method"]).load(run, step, device)
+    said = read_json(file)
+    if not isinstance(said, dict) or not isinstance(said.get("method"), str): raise DataError("it does not say which method was trained", file, "name a folder that `nsc_nb train` wrote")
+    with reading(run, "run", "use another checkpoint of the run, or the version that wrote it"): return get(said["method"]).load(run, step, device)
 
 # %% ../nbs/90_methods.ipynb #e290b151
 @dataclass

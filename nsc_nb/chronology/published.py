@@ -7,9 +7,9 @@ __all__ = ['VOCABULARY', 'IDS', 'MESH', 'OCTREE', 'VERBS', 'photo_table', 'read_
            'write_pickled', 'camera_row', 'read_cam_dict', 'write_cam_dict', 'sfm_depths', 'model_rows', 'annots',
            'label_ids', 'to_ade', 'read_labels', 'write_labels', 'label_file', 'network_labels',
            'torchvision_segmenter', 'transformers_segmenter', 'photos_of', 'open_photo', 'label_photos',
-           'labels_from_files', 'trash_reasons', 'trash', 'read_vertices', 'demo_depths', 'Layout', 'open_layout',
-           'keep_rows', 'known_rows', 'codes_by_name', 'import_published', 'published_names', 'export_published',
-           'load_segmenter', 'Annots', 'Trash', 'Labels', 'Import', 'Export']
+           'labels_from_files', 'trash_reasons', 'trash', 'check_ply', 'read_vertices', 'demo_depths', 'Layout',
+           'open_layout', 'keep_rows', 'known_rows', 'codes_by_name', 'import_published', 'published_names',
+           'export_published', 'load_segmenter', 'Annots', 'Trash', 'Labels', 'Import', 'Export']
 
 # %% ../../nbs/20_chronology.published.ipynb #7917f325
 import io, os, pickle, pickletools, re, shutil
@@ -54,6 +54,7 @@ def read_list(
     try: text = Path(file).read_bytes().decode("utf-8-sig")
     except FileNotFoundError: return []
     except UnicodeDecodeError: raise DataError("this is not text in UTF-8", file, "save it as UTF-8, one file name a line") from None
+    except OSError as e: raise DataError(f"it cannot be read ({e.strerror})", file, "bring a text of one file name a line, or none") from None
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 # %% ../../nbs/20_chronology.published.ipynb #480ca6a8
@@ -453,13 +454,20 @@ def trash(
 # %% ../../nbs/20_chronology.published.ipynb #70bedce7
 MESH, OCTREE = "dense/meshed-poisson-clean.ply", "dense/meshed-poisson-clean-octree-remove.ply"
 
+def check_ply(file):
+    "The file itself, if the header of this PLY has an end: without one pytorch3d reads on for ever. DataError."
+    with open(file, "rb") as f: head = f.read(1 << 16)
+    if b"end_header" not in head: raise DataError("this is no PLY file: its header has no end", file, "save it again as PLY")
+    return file
+
 def read_vertices(
     file,        # .ply, text or binary, with or without faces
 ) -> np.ndarray: # (P, 3) float32
     "The vertices of a mesh (by pytorch3d). DataError when it is damaged or has none."
     from pytorch3d.io import IO
     if not Path(file).is_file(): raise DataError("there is no such mesh", file, "crop the Poisson mesh to the region of interest, and save it there as PLY")
-    try: x = IO().load_pointcloud(Path(file)).points_packed().numpy()
+    try: x = IO().load_pointcloud(Path(check_ply(file))).points_packed().numpy()
+    except DataError: raise
     except Exception as e: raise DataError(f"no vertices can be read from it ({str(e).strip().splitlines()[0][:80] if str(e).strip() else type(e).__name__})", file, "save it again as PLY from MeshLab") from None
     if not len(x) or not np.isfinite(x).all(): raise DataError("it has no vertices" if not len(x) else "a vertex is not finite", file, "save it again as PLY from MeshLab")
     return x

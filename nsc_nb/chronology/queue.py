@@ -52,7 +52,7 @@ def read_poses(
         with open(file, "rb") as f: plain = f.read(6) == b"\x93NUMPY"
         a = np.load(file, allow_pickle=False) if plain else None
     except FileNotFoundError: raise DataError("there is no such file", file, "check the path") from None
-    except (ValueError, EOFError, OSError) as e: raise DataError("it holds pickled objects, which could run any program" if "pickle" in str(e).lower() else f"this .npy cannot be read ({e})", file, mend) from None
+    except Exception as e: raise DataError("it holds pickled objects, which could run any program" if "pickle" in str(e).lower() else f"this .npy cannot be read ({e})", file, mend) from None
     if not plain: raise DataError("this is no .npy file", file, mend)
     if a.dtype.kind not in "fiu" or a.ndim != 3 or a.shape[1:] not in ((4, 4), (3, 4)) or not len(a):
         raise DataError(f"poses of shape {a.shape} and kind {a.dtype}", file, "give numbers of shape (N, 4, 4), one camera-to-world matrix a view")
@@ -136,10 +136,13 @@ def surface_points(
 ) -> Tensor:                # (P, 3)
     "Vertices of a PLY file, and points on its faces. DataError when it is none."
     from pytorch3d.io import load_ply
-    try: vertices, faces = load_ply(file)
+    from nsc_nb.chronology.published import check_ply
+    try: vertices, faces = load_ply(check_ply(file))
+    except DataError: raise
     except FileNotFoundError: raise DataError("there is no such file", file, "check the path") from None
     except Exception as e: raise DataError(f"this is no PLY file of vertices ({str(e)[:80]})", file, "save the mesh or the points as PLY") from None
     if not len(vertices): raise DataError("there is no vertex in it", file, "save the mesh or the points again")
+    if not vertices.isfinite().all(): raise DataError("a vertex is not finite", file, "save the mesh or the points again")
     if faces is None or not len(faces): return vertices
     if not surface: return vertices
     from pytorch3d.ops import sample_points_from_meshes

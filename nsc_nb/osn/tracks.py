@@ -17,7 +17,7 @@ from PIL import Image
 from scipy.spatial import cKDTree
 
 # %% ../../nbs/40_osn.tracks.ipynb #0ea7d6c1
-from ..core import ConfigError, DataError, atomic_write, nearest
+from ..core import ConfigError, DataError, atomic_write, nearest, reading
 
 # %% ../../nbs/40_osn.tracks.ipynb #9c61ef0e
 PICTURES, ARRAYS, MOST = (".png", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg", ".webp"), (".npy", ".npz"), 64
@@ -36,6 +36,7 @@ def _read_array(path):
 # %% ../../nbs/40_osn.tracks.ipynb #c0ab930c
 def _codes(a, path):
     "A mask as a map of numbers (H,W) int64, or as planes (K,H,W) bool."
+    if not getattr(a, "size", 0) or a.dtype.kind not in "biuf": raise DataError("this is no mask of numbers", path, "give ids (H, W), binary planes (K, H, W), or a colour picture")
     if a.ndim == 3 and a.shape[-1] == 3 and a.dtype == np.uint8 and a.shape[0] > 8: return a.astype(np.int64) @ [65536, 256, 1]
     if a.ndim == 3 and np.isin(a, (0, 1, 255)).all(): return a > 0
     if a.ndim == 2 and a.dtype.kind in "biu": return a.astype(np.int64)
@@ -109,7 +110,7 @@ def read_masks(
     where, objects = source if isinstance(source, (str, Path)) else None, []
     if isinstance(source, dict): codes = {k: _codes(np.asarray(v), k) for k, v in source.items()}
     elif Path(source).suffix.lower() == ".npz" and Path(source).is_file():
-        with np.load(source, allow_pickle=False) as z: codes = {k: _codes(z[k], f"{source}, `{k}`") for k in z.files}
+        with reading(source, "file of masks", "write it again with np.savez, numbers only"), np.load(source, allow_pickle=False) as z: codes = {k: _codes(z[k], f"{source}, `{k}`") for k in z.files}
     else: files, objects = _files(source); codes = {s: _planes(f) if objects else _codes(_read_array(f), f) for s, f in files.items()}
     kinds = {c.ndim for c in codes.values()}; kind = "planes" if kinds == {3} else "ids"
     if len(kinds) > 1: raise DataError("some masks are stacks of planes, some maps of ids", where, "write them all in one way")
@@ -232,7 +233,7 @@ def read_flow(
     "One flow. DataError when the file is none."
     try:
         with np.load(file, allow_pickle=False) as z: flow, mask = z["flow"], z["mask"]
-    except (KeyError, OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error): raise DataError("this is no flow", file, "remove it: it is made again") from None
+    except Exception: raise DataError("this is no flow", file, "remove it: it is made again") from None
     if flow.ndim != 3 or flow.shape[2] != 2 or mask.shape != flow.shape[:2]: raise DataError(f"a flow of shape {flow.shape} and a mask of {mask.shape}", file, "remove it: it is made again")
     return np.asarray(flow, np.float32), np.asarray(mask, bool)
 
@@ -369,9 +370,9 @@ def load_tracks(
         if path.is_dir(): uv, visible, ids = (np.load(path/f"{n}.npy", allow_pickle=False) for n in ("trajectories", "visibilities", "segm_preds")); names, dropped, visible = [], (0, 0), visible > .5; uv = np.where(visible[..., None], uv + .5, 0)
         else:
             with np.load(path, allow_pickle=False) as z: uv, visible, ids, names, dropped = z["uv"], z["visible"], z["ids"], z["names"].tolist(), tuple(z["dropped"].tolist())
-    except (KeyError, OSError, ValueError, EOFError, TypeError, AttributeError, IndexError, zipfile.BadZipFile, zlib.error): raise DataError("these are no tracks", path, "make them again with `track_film`") from None
+    except Exception: raise DataError("these are no tracks", path, "make them again with `track_film`") from None
     if uv.ndim != 3 or uv.shape[2] != 2 or visible.shape != uv.shape[:2] or ids.shape != uv.shape[:1]: raise DataError(f"shapes {uv.shape}, {visible.shape}, {ids.shape} do not fit each other", path, "make them again with `track_film`")
-    return Tracks(uv.astype(np.float32), visible.astype(bool), ids.astype(np.int64), names, dropped)
+    with reading(path, "file of tracks", "make it again with `track_film`"): return Tracks(uv.astype(np.float32), visible.astype(bool), ids.astype(np.int64), names, dropped)
 
 # %% ../../nbs/40_osn.tracks.ipynb #186d3943
 COVIS = dict(osn=("osn", lambda s: max(2, .1 * s)), dycheck=("brox", lambda s: max(5, int(.1 * s)) + 1))

@@ -122,11 +122,12 @@ def build(self: PhotoNVS, structure):
 # %% ../../nbs/62_photonvs.model.ipynb #c9401f1b
 @patch
 def pipeline(self: PhotoNVS) -> PhotoNVSPipeline:
-    "The run as a pipeline, to sample with or to save for diffusers; made anew when parts or scale have changed."
-    c, scale, last = self.config, self._structure["scale"], self.__dict__.get("_pipeline")
-    if last is not None and last.unet is self.unet and last.config.latent_scale == scale: return last
-    out = PhotoNVSPipeline(self.vqvae, self.unet, self.ray_encoder, PhotoNVSScheduler(snr=c.snr, sigma_min=c.sigma_min, sigma_max=c.sigma_max), scale, c.quantise, c.paint)
-    out.set_progress_bar_config(disable=True, leave=False); self.__dict__["_pipeline"] = out; return out
+    "The run as a pipeline, to sample with or to save for diffusers; made anew when parts or settings have changed."
+    c = self.config; noise, rest = dict(snr=c.snr, sigma_min=c.sigma_min, sigma_max=c.sigma_max), (self._structure["scale"], c.quantise, c.paint)
+    last, made_of = self.__dict__.get("_pipeline"), (id(self.unet), noise, rest)
+    if last is None or last[0] != made_of:
+        last = self.__dict__["_pipeline"] = made_of, PhotoNVSPipeline(self.vqvae, self.unet, self.ray_encoder, PhotoNVSScheduler(**noise), *rest); last[1].set_progress_bar_config(disable=True, leave=False)
+    return last[1]
 
 # %% ../../nbs/62_photonvs.model.ipynb #1e4f4997
 @patch

@@ -19,6 +19,7 @@ from .unet import TwoStreamUNet
 # %% ../../nbs/61_photonvs.sweep.ipynb #ab76b46e
 class SweepUNet(ModelMixin, ConfigMixin):
     "A two-stream network with a plane sweep of the known view (ours, after Collins 1996; preconditioning of Karras et al. 2022)."
+    attention_maps = TwoStreamUNet.attention_maps
     @register_to_config
     def __init__(self,
         sample_size=16,       # px, side of the latents
@@ -69,8 +70,9 @@ def painted(
     sweeps,        # list of (B, D, P, S, S), patches of every known view
     seen,          # list of (B, D, N, N) 1 where a guess shows something, 0 beyond the known view's edge
     trust,         # list of (B, D, S, S)
+    weights=None,  # list of numbers, one for each known view; None: all alike
 ) -> Tensor:       # (B, 3, N, N)
     "Every pixel as the guess that is trusted most has it, where there is one (ours)."
     N, S = made.shape[-1], sweeps[0].shape[-1]; guesses = torch.cat([nn.functional.pixel_shuffle(s, N // S) for s in sweeps], 1); seen = torch.cat(list(seen), 1) > .5       # (B, KD, 3, N, N), (B, KD, N, N)
-    best = nn.functional.interpolate(torch.cat(list(trust), 1), size=(N, N), mode="bilinear", align_corners=False).argmax(1, keepdim=True)                               # (B, 1, N, N)
+    trust = torch.cat([t * w for t, w in zip(trust, weights or [1.] * len(trust))], 1); best = nn.functional.interpolate(trust, size=(N, N), mode="bilinear", align_corners=False).argmax(1, keepdim=True)                               # (B, 1, N, N)
     return torch.where(seen.gather(1, best), guesses.gather(1, best[:, :, None].expand(-1, -1, 3, -1, -1))[:, 0], made)
