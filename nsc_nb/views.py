@@ -148,6 +148,7 @@ def look_at(
     k = trust.shape[-1]; seen = small(inside, k) > .99; true = np.where(seen, small(films["depth"][[p[0] for p in pairs], [p[1] for p in pairs]], k), np.nan)
     return dict(rgb=as_picture(put("im_a")), known=as_picture(known), made=as_picture(made), depth=1 / (trust / sweep_depths(c.sweep, c.sweep_near, c.sweep_far)[:, None, None]).sum(1).numpy(), true=true, attention=maps.numpy(), target=target)
 
+# %% ../nbs/93_views.ipynb #6bc89c09
 def look_scores(
     seen,    # of `look_at`
 ) -> dict:   # order: by pair, rank correlation of depths; depth, flat: mean of |1/z - true|; attention, anyhow: share within one place of the target, from the place itself and from all on average
@@ -157,6 +158,7 @@ def look_scores(
     away = lambda v: [float(d) for d in np.nanmean(abs(v - true), (1, 2))]; flat = np.nanmedian(true, (1, 2))[:, None, None] + 0 * true; order = [float(spearmanr(d[t == t], t[t == t]).statistic) for d, t in zip(1 / seen["depth"], true) if (t == t).sum() > 9]; there = [t >= 0 for t in seen["target"]]; ok = [i for i, t in enumerate(there) if t.any()]
     share = lambda i, a: float((a * near[seen["target"][i][there[i]]]).sum(-1).mean()); return dict(order=order, depth=away(1 / seen["depth"]), flat=away(flat), attention=[share(i, seen["attention"][i][there[i]]) for i in ok], anyhow=[share(i, seen["attention"][i].mean(0)) for i in ok])
 
+# %% ../nbs/93_views.ipynb #06093f93
 def look_strip(
     seen,   # of `look_at`
     rows=5,
@@ -270,6 +272,7 @@ def one_width(
             t = time.perf_counter(); out = call(); out.sum().item(); times.append(time.perf_counter() - t)
     return dict(parameters=sum(p.numel() for p in net.parameters()), seconds=float(np.median(times)), peak_mb=peak_memory_mb(device), finite=bool(out.isfinite().all()))
 
+# %% ../nbs/93_views.ipynb #c7592800
 @benchmark("photonvs_width", PHOTONVS, helpers=(one_width,))
 def photonvs_width(work, tiny):
     "Time and memory of one call of the published network."
