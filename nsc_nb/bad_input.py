@@ -35,8 +35,10 @@ def _piece(change):
     def f(rng, data): a, b = _span(rng, len(data)); return change(rng, data[:a], data[a:b], data[b:])
     return f
 
-BYTES = {"cut off": lambda rng, data: data[:int(rng.integers(len(data) + 1))], "flipped bits": _flip, "noise": _piece(lambda rng, a, b, c: a + rng.bytes(len(b)) + c),
-         "zeros": _piece(lambda rng, a, b, c: a + bytes(len(b)) + c), "lost piece": _piece(lambda rng, a, b, c: a + c), "doubled piece": _piece(lambda rng, a, b, c: a + b + b + c)}
+BYTES = {
+    "cut off": lambda rng, data: data[:int(rng.integers(len(data) + 1))], "flipped bits": _flip,
+    "noise": _piece(lambda rng, a, b, c: a + rng.bytes(len(b)) + c), "zeros": _piece(lambda rng, a, b, c: a + bytes(len(b)) + c),
+    "lost piece": _piece(lambda rng, a, b, c: a + c), "doubled piece": _piece(lambda rng, a, b, c: a + b + b + c)}
 
 # %% ../nbs/94_bad_input.ipynb #8b777066
 def _count(rng, data):
@@ -53,7 +55,10 @@ BYTES |= {"extreme number": _count, "extreme real": _real}
 @contextmanager
 def _alone():
     "hypothesis also tries numbers that stand in the modules around it; here, examples shall not depend on them."
-    try: from hypothesis.internal.conjecture import providers as p; old, p._get_local_constants, none = p._get_local_constants, lambda: none, type(p._local_constants)(); p.CONSTANTS_CACHE.cache.clear()
+    try:
+        from hypothesis.internal.conjecture import providers as p
+        old, p._get_local_constants, none = p._get_local_constants, lambda: none, type(p._local_constants)()
+        p.CONSTANTS_CACHE.cache.clear()
     except (ImportError, AttributeError): yield; return
     try: yield
     finally: p._get_local_constants = old; p.CONSTANTS_CACHE.cache.clear()
@@ -85,7 +90,8 @@ def _arrays():
     "Arrays of any dtype and shape."
     from hypothesis import strategies as st
     from hypothesis.extra import numpy as h
-    kinds = st.one_of(h.boolean_dtypes(), h.integer_dtypes(), h.unsigned_integer_dtypes(), h.floating_dtypes(), h.complex_number_dtypes(), h.unicode_string_dtypes(max_len=4), h.byte_string_dtypes(max_len=4), h.datetime64_dtypes())
+    kinds = st.one_of(h.boolean_dtypes(), h.integer_dtypes(), h.unsigned_integer_dtypes(), h.floating_dtypes(), h.complex_number_dtypes(),
+                      h.unicode_string_dtypes(max_len=4), h.byte_string_dtypes(max_len=4), h.datetime64_dtypes())
     return draws(h.arrays(kinds, h.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=5)))
 
 def _one_of(rng, values): return values[rng.integers(len(values))]
@@ -123,20 +129,26 @@ def _to(value): return lambda rng, parent, k: parent.__setitem__(k, value(rng, p
 
 def _swap(rng, parent, k): j = _one_of(rng, list(parent) if isinstance(parent, dict) else range(len(parent))); parent[k], parent[j] = parent[j], parent[k]
 
-def _resize(rng, v): return [v[:-1], v + v, v[:0], v[1:]][rng.integers(4)] if isinstance(v, (list, str)) else dict(list(v.items())[:-1]) if isinstance(v, dict) else [v, v]
+def _resize(rng, v):
+    return [v[:-1], v + v, v[:0], v[1:]][rng.integers(4)] if isinstance(v, (list, str)) else dict(list(v.items())[:-1]) if isinstance(v, dict) else [v, v]
 
 def _wrap(rng, v): return [[v], {"a": v}, str(v), [v] * 3, (v or [None])[0] if isinstance(v, list) else []][rng.integers(5)]
 
-def _insert(rng, parent, k): v = _one_of(rng, _json_values()); parent.insert(k, v) if isinstance(parent, list) else parent.update({ODD_KEYS[rng.integers(len(ODD_KEYS))]: v})
+def _insert(rng, parent, k):
+    v = _one_of(rng, _json_values())
+    parent.insert(k, v) if isinstance(parent, list) else parent.update({ODD_KEYS[rng.integers(len(ODD_KEYS))]: v})
 
 def _repeat(rng, data):
     "A key stands twice in its object."
     if not (at := [m.end() for m in re.finditer(rb"\{\s*(?=\")", data)]): return b"{" + data + b"}"
     a = _one_of(rng, at); key = re.match(rb'"[^"]*"', data[a:]); return data[:a] + key[0] + b": [null], " + data[a:]
 
-# %% ../nbs/94_bad_input.ipynb #f2c15a75
-JSON = {k: _edit(f) for k, f in {"lost key": lambda rng, parent, k: parent.pop(k), "other value": _to(lambda rng, v: _one_of(rng, _json_values())), "odd number": _to(lambda rng, v: ODD_NUMBERS[rng.integers(len(ODD_NUMBERS))]),
-        "odd text": _to(lambda rng, v: ODD_TEXTS[rng.integers(len(ODD_TEXTS))]), "raw text": _to(lambda rng, v: _one_of(rng, list(RAW))), "neighbours swapped": _swap, "wrapped": _to(_wrap), "other length": _to(_resize), "new key": _insert}.items()}
+# %% ../nbs/94_bad_input.ipynb #1a5ac9dd
+JSON = {k: _edit(f) for k, f in {
+    "lost key": lambda rng, parent, k: parent.pop(k), "other value": _to(lambda rng, v: _one_of(rng, _json_values())),
+    "odd number": _to(lambda rng, v: ODD_NUMBERS[rng.integers(len(ODD_NUMBERS))]), "odd text": _to(lambda rng, v: ODD_TEXTS[rng.integers(len(ODD_TEXTS))]),
+    "raw text": _to(lambda rng, v: _one_of(rng, list(RAW))), "neighbours swapped": _swap, "wrapped": _to(_wrap), "other length": _to(_resize),
+    "new key": _insert}.items()}
 JSON |= {"key twice": _repeat, "whole other": lambda rng, data: _text(_one_of(rng, _json_values()))}
 
 # %% ../nbs/94_bad_input.ipynb #511ae51f
@@ -157,20 +169,29 @@ def _line_of(change):
 # %% ../nbs/94_bad_input.ipynb #544bf9bc
 def _swap_lines(rng, lines): i, j = rng.integers(len(lines), size=2); lines[i], lines[j] = lines[j], lines[i]
 
-def _recode(rng, data): t = data.decode(errors="replace"); return [t.encode("utf-16"), b"\xef\xbb\xbf" + data, data.replace(b"\n", b"\r\n"), data.replace(b"\n", b"\r"), ("é" + t).encode("latin1", "replace"), data.replace(b" ", b"\xc2\xa0")][rng.integers(6)]
+def _recode(rng, data):
+    t = data.decode(errors="replace")
+    return [t.encode("utf-16"), b"\xef\xbb\xbf" + data, data.replace(b"\n", b"\r\n"), data.replace(b"\n", b"\r"), ("é" + t).encode("latin1", "replace"),
+            data.replace(b" ", b"\xc2\xa0")][rng.integers(6)]
 
-TEXT = {"lost line": _lines(lambda rng, lines: lines.pop(rng.integers(len(lines)))), "line twice": _lines(lambda rng, lines: lines.insert(int(rng.integers(len(lines))), _one_of(rng, lines))), "lines swapped": _lines(_swap_lines), "other coding": _recode,
-        "other word": _line_of(lambda rng, line, w, k: "".join(w[:k]) + ODD_WORDS[rng.integers(len(ODD_WORDS))] + "".join(w[k + 1:])), "more words": _line_of(lambda rng, line, w, k: " ".join([line] + [w[k]] * int(rng.integers(1, 4)))), "fewer words": _line_of(lambda rng, line, w, k: "".join(w[:k]))}
+TEXT = {
+    "lost line": _lines(lambda rng, lines: lines.pop(rng.integers(len(lines)))),
+    "line twice": _lines(lambda rng, lines: lines.insert(int(rng.integers(len(lines))), _one_of(rng, lines))), "lines swapped": _lines(_swap_lines),
+    "other coding": _recode, "other word": _line_of(lambda rng, line, w, k: "".join(w[:k]) + ODD_WORDS[rng.integers(len(ODD_WORDS))] + "".join(w[k + 1:])),
+    "more words": _line_of(lambda rng, line, w, k: " ".join([line] + [w[k]] * int(rng.integers(1, 4)))),
+    "fewer words": _line_of(lambda rng, line, w, k: "".join(w[:k]))}
 
 # %% ../nbs/94_bad_input.ipynb #72197291
 DTYPES = ("<f4", ">f8", "<f2", "|O", "<c16", "<U4", "|S3", "<M8[s]", "|b1", "<i8", "|u1", "|V7", [("a", "<f4"), ("b", "<i4")])
-ODD_HEADERS = ("{", "{'descr': '<f8'}", "[1]*10**9", "__import__('os')", "{'descr': '<f8', 'fortran_order': False, 'shape': (" + "1," * 3000 + ")}", "(" * 5000)
+ODD_HEADERS = ("{", "{'descr': '<f8'}", "[1]*10**9", "__import__('os')", "{'descr': '<f8', 'fortran_order': False, 'shape': (" + "1," * 3000 + ")}",
+               "(" * 5000)
 
 def _npy(array, allow_pickle=False): f = io.BytesIO(); np.save(f, array, allow_pickle=allow_pickle); return f.getvalue()
 
 def _header(data):
     "What the header of a .npy says, and the bytes behind it."
-    f = io.BytesIO(data); version = np.lib.format.read_magic(f); read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    f = io.BytesIO(data); version = np.lib.format.read_magic(f)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, fortran, dtype = read(f); return dict(descr=np.lib.format.dtype_to_descr(dtype), fortran_order=fortran, shape=shape), f.read()
 
 def _with_header(head, body):
@@ -184,23 +205,33 @@ def _claim(change):
     def f(rng, data): h, body = _header(data); return _with_header(h | change(rng, h), body)
     return f
 
-def _reshape(rng, h): s = list(h["shape"]); n = int(rng.integers(len(s))) if s else 0; return dict(shape=tuple([s[::-1], [math.prod(s)], s[:n] + [v + 1 for v in s[n:n + 1]] + s[n + 1:], [-1, *s[1:]], [1, *s], s[1:]][rng.integers(6)]))
+def _reshape(rng, h):
+    s = list(h["shape"])
+    n = int(rng.integers(len(s))) if s else 0
+    return dict(shape=tuple([s[::-1], [math.prod(s)], s[:n] + [v + 1 for v in s[n:n + 1]] + s[n + 1:], [-1, *s[1:]], [1, *s], s[1:]][rng.integers(6)]))
 
 def _values(rng, data):
     "Some numbers, or all, are odd ones."
     a = np.load(io.BytesIO(data)).copy(); flat = a.reshape(-1); v = [np.nan, np.inf, -1, 0, 1e30, 300, .5, -2**31][rng.integers(8)]
     if not flat.size or a.dtype.kind not in "biuf": return data
-    with np.errstate(all="ignore"): flat[rng.integers(flat.size, size=int(rng.integers(1, 4))) if rng.random() < .7 else slice(None)] = np.asarray(v).astype(a.dtype)
+    with np.errstate(all="ignore"):
+        flat[rng.integers(flat.size, size=int(rng.integers(1, 4))) if rng.random() < .7 else slice(None)] = np.asarray(v).astype(a.dtype)
     return _npy(a)
 
 def _keep(rng, data):
     "The numbers as they are, kept otherwise."
-    a = np.load(io.BytesIO(data)); ways = [lambda: a[..., :-1] if a.ndim else a, lambda: a.T, lambda: a[::-1], lambda: a[:0] if a.ndim else a, lambda: a.astype(np.float32), lambda: a.astype(np.int8), lambda: np.asfortranarray(a), lambda: a.astype(np.complex64), lambda: a.astype(str), lambda: np.stack([a, a])]
+    a = np.load(io.BytesIO(data))
+    ways = [lambda: a[..., :-1] if a.ndim else a, lambda: a.T, lambda: a[::-1], lambda: a[:0] if a.ndim else a, lambda: a.astype(np.float32),
+            lambda: a.astype(np.int8), lambda: np.asfortranarray(a), lambda: a.astype(np.complex64), lambda: a.astype(str), lambda: np.stack([a, a])]
     with np.errstate(all="ignore"), warnings.catch_warnings(): warnings.simplefilter("ignore"); return _npy(_one_of(rng, ways)())
 
 # %% ../nbs/94_bad_input.ipynb #b1128a11
-NPY = {"other shape": _claim(_reshape), "huge shape": _claim(lambda rng, h: dict(shape=(int(rng.choice([10**9, 10**12, 2**62])), *h["shape"][1:]))), "other dtype": _claim(lambda rng, h: dict(descr=DTYPES[rng.integers(len(DTYPES))])), "odd values": _values, "otherwise kept": _keep,
-       "odd header": lambda rng, data: _with_header(ODD_HEADERS[rng.integers(len(ODD_HEADERS))], data[-64:]), "any array": lambda rng, data: _npy(_one_of(rng, _arrays())), "pickled": lambda rng, data: _npy(np.array([{"a": 1}, None][rng.integers(2)], object), True)}
+NPY = {
+    "other shape": _claim(_reshape), "huge shape": _claim(lambda rng, h: dict(shape=(int(rng.choice([10**9, 10**12, 2**62])), *h["shape"][1:]))),
+    "other dtype": _claim(lambda rng, h: dict(descr=DTYPES[rng.integers(len(DTYPES))])), "odd values": _values, "otherwise kept": _keep,
+    "odd header": lambda rng, data: _with_header(ODD_HEADERS[rng.integers(len(ODD_HEADERS))], data[-64:]),
+    "any array": lambda rng, data: _npy(_one_of(rng, _arrays())),
+    "pickled": lambda rng, data: _npy(np.array([{"a": 1}, None][rng.integers(2)], object), True)}
 
 # %% ../nbs/94_bad_input.ipynb #35c5abb7
 def _zipped(members, how=zipfile.ZIP_DEFLATED):
@@ -224,9 +255,11 @@ def _swap_members(rng, m, i): j = int(rng.integers(len(m))); m[i], m[j] = (m[i][
 
 def _set(change): return lambda rng, m, i: m.__setitem__(i, change(rng, *m[i]))
 
-ZIP = {k: _repack(f) for k, f in {"lost member": lambda rng, m, i: m.pop(i), "member twice": lambda rng, m, i: m.append((m[i][0], _one_of(rng, m)[1])), "members swapped": _swap_members,
-       "renamed member": _set(lambda rng, name, b: (["../../x.npy", "/etc/x.npy", "a\nb", "x"][rng.integers(4)], b)), "damaged member": _set(lambda rng, name, b: (name, mutate(rng, b)[1])),
-       "bomb": _set(lambda rng, name, b: (name, _with_header(dict(descr="<f8", fortran_order=False, shape=(250_000_000,)), bytes(1_000_000))))}.items()}
+ZIP = {k: _repack(f) for k, f in {
+    "lost member": lambda rng, m, i: m.pop(i), "member twice": lambda rng, m, i: m.append((m[i][0], _one_of(rng, m)[1])), "members swapped": _swap_members,
+    "renamed member": _set(lambda rng, name, b: (["../../x.npy", "/etc/x.npy", "a\nb", "x"][rng.integers(4)], b)),
+    "damaged member": _set(lambda rng, name, b: (name, mutate(rng, b)[1])),
+    "bomb": _set(lambda rng, name, b: (name, _with_header(dict(descr="<f8", fortran_order=False, shape=(250_000_000,)), bytes(1_000_000))))}.items()}
 
 # %% ../nbs/94_bad_input.ipynb #08f229c9
 def _chunks(data):
@@ -235,26 +268,35 @@ def _chunks(data):
     while at + 8 <= len(data): n = int.from_bytes(data[at:at + 4], "big"); out.append([data[at + 4:at + 8], data[at + 8:at + 8 + n]]); at += 12 + n
     return out
 
-def _png(chunks, right=True): return b"\x89PNG\r\n\x1a\n" + b"".join(struct.pack(">I", len(b)) + k + b + struct.pack(">I", zlib.crc32(k + b) if right else 0) for k, b in chunks)
+def _png(chunks, right=True):
+    return b"\x89PNG\r\n\x1a\n" + b"".join(struct.pack(">I", len(b)) + k + b + struct.pack(">I", zlib.crc32(k + b) if right else 0) for k, b in chunks)
 
-# %% ../nbs/94_bad_input.ipynb #c3fe9914
+# %% ../nbs/94_bad_input.ipynb #bbc64806
 def _head(rng, data):
     "Size, depth, kind of colour or way of compression."
     c = _chunks(data); h = bytearray(c[0][1]); k = rng.integers(5)
-    if k < 2: h[:8] = struct.pack(">II", *[(int(rng.integers(40)), int(rng.integers(40))), (60_000, 60_000), (2**31 - 1, 1), (12_000, 7_000), (0, 0)][k and rng.integers(1, 5)])
+    if k < 2:
+        h[:8] = struct.pack(">II", *[(int(rng.integers(40)), int(rng.integers(40))), (60_000, 60_000), (2**31 - 1, 1), (12_000, 7_000),
+                                     (0, 0)][k and rng.integers(1, 5)])
     else: at, values = {2: (8, (1, 2, 4, 8, 16, 3, 255)), 3: (9, (0, 2, 3, 4, 6, 1, 255)), 4: (12, (0, 1, 2))}[int(k)]; h[at] = _one_of(rng, values)
     return _png([[c[0][0], bytes(h)], *c[1:]])
 
 def _other(rng, data):
     "A picture of another kind or size."
-    im = Image.open(io.BytesIO(data)); im.load(); f, e = io.BytesIO(), Image.Exif(); e[0x0112] = int(rng.integers(0, 11)); grey, pal = im.convert("L"), im.convert("P")
-    ways = [lambda: grey.save(f, "PNG"), lambda: im.convert("1").save(f, "PNG"), lambda: pal.save(f, "PNG"), lambda: im.convert("RGBA").save(f, "PNG"), lambda: grey.convert("LA").save(f, "PNG"), lambda: Image.fromarray(np.asarray(grey).astype(np.uint16) * 257).save(f, "PNG"),
-            lambda: im.convert("CMYK").save(f, "JPEG"), lambda: grey.convert("F").save(f, "TIFF"), lambda: im.resize((im.width + 1, im.height)).save(f, "PNG"), lambda: im.resize((1, 1)).save(f, "PNG"), lambda: Image.new(im.mode, im.size).save(f, "PNG"),
-            lambda: im.save(f, "PNG", exif=e), lambda: pal.save(f, "GIF", save_all=True, append_images=[pal])]
+    im = Image.open(io.BytesIO(data)); im.load(); f, e = io.BytesIO(), Image.Exif(); e[0x0112] = int(rng.integers(0, 11))
+    grey, pal = im.convert("L"), im.convert("P")
+    ways = [
+        lambda: grey.save(f, "PNG"), lambda: im.convert("1").save(f, "PNG"), lambda: pal.save(f, "PNG"), lambda: im.convert("RGBA").save(f, "PNG"),
+        lambda: grey.convert("LA").save(f, "PNG"), lambda: Image.fromarray(np.asarray(grey).astype(np.uint16) * 257).save(f, "PNG"),
+        lambda: im.convert("CMYK").save(f, "JPEG"), lambda: grey.convert("F").save(f, "TIFF"), lambda: im.resize((im.width + 1, im.height)).save(f, "PNG"),
+        lambda: im.resize((1, 1)).save(f, "PNG"), lambda: Image.new(im.mode, im.size).save(f, "PNG"), lambda: im.save(f, "PNG", exif=e),
+        lambda: pal.save(f, "GIF", save_all=True, append_images=[pal])]
     _one_of(rng, ways)(); return f.getvalue()
 
-# %% ../nbs/94_bad_input.ipynb #0b15220e
-def _short(rng, data): n = int(rng.integers(1, 200)); return _png([[k, zlib.compress(zlib.decompress(b)[:n]) if k == b"IDAT" else b] for k, b in _chunks(data)])
+# %% ../nbs/94_bad_input.ipynb #9a9a7dd6
+def _short(rng, data):
+    n = int(rng.integers(1, 200))
+    return _png([[k, zlib.compress(zlib.decompress(b)[:n]) if k == b"IDAT" else b] for k, b in _chunks(data)])
 
 def _less(rng, data): c = _chunks(data); del c[rng.integers(len(c))]; return _png(c)
 
@@ -262,7 +304,8 @@ PNG = {"other head": _head, "lost chunk": _less, "wrong sum": lambda rng, data: 
 
 # %% ../nbs/94_bad_input.ipynb #0cb60371
 KINDS = dict(bytes=BYTES, json=JSON, text=TEXT, npy=NPY, zip=ZIP, png=PNG)
-_FAILS = (ValueError, LookupError, TypeError, OSError, EOFError, AttributeError, ArithmeticError, RuntimeError, SyntaxError, zlib.error, struct.error, zipfile.BadZipFile)
+_FAILS = (ValueError, LookupError, TypeError, OSError, EOFError, AttributeError, ArithmeticError, RuntimeError, SyntaxError, zlib.error, struct.error,
+          zipfile.BadZipFile)
 
 def kind_of(
     data,  # bytes of a file
@@ -359,7 +402,8 @@ def limit_memory(
 def _quiet():
     "What decoders print is lost, warnings and logs are not shown, and one thread does all."
     import logging, torch
-    null = os.open(os.devnull, os.O_WRONLY); os.dup2(null, 1); os.dup2(null, 2); warnings.simplefilter("ignore"); logging.disable(logging.CRITICAL); torch.set_num_threads(1)
+    null = os.open(os.devnull, os.O_WRONLY); os.dup2(null, 1); os.dup2(null, 2); warnings.simplefilter("ignore"); logging.disable(logging.CRITICAL)
+    torch.set_num_threads(1)
     if hasattr(libc := ctypes.CDLL(None), "mallopt"): libc.mallopt(-8, 1)          # one arena: others would count as memory asked for
 
 def _child(pipe, run, tmp, mb):
@@ -426,14 +470,17 @@ def _spoil(rng, files):
     def clear(): shutil.rmtree(file) if file.is_dir() and not file.is_symlink() else file.unlink(missing_ok=True)
     def undo(): clear(); file.write_bytes(data)
     if rng.random() > .06: name, now = mutate(rng, data); file.write_bytes(now); return file, name, undo
-    ways = {"gone": lambda: None, "empty": file.touch, "a folder": file.mkdir, "another's content": lambda: file.write_bytes(other), "a link to nothing": lambda: file.symlink_to(file.parent/"nowhere")}
+    ways = {"gone": lambda: None, "empty": file.touch, "a folder": file.mkdir, "another's content": lambda: file.write_bytes(other),
+            "a link to nothing": lambda: file.symlink_to(file.parent/"nowhere")}
     clear(); name = _one_of(rng, list(ways)); ways[name](); return file, name, undo
 
 def _cases(r, read, folder, files, seed, todo, limit_s):
     "Yields (case, file, damage) before each case, and its outcome after it."
     for i in todo:
         file, name, undo = _spoil(np.random.default_rng([seed, i]), files); at = (i, file.relative_to(folder).as_posix(), name); yield at
-        out = attempt(read, limit_s); yield replace(out, said=out.said.replace(f"{folder.parent}{os.sep}", "").removeprefix("here/"), reader=r.name, case=i, file=at[1], damage=name); undo()
+        out = attempt(read, limit_s)
+        yield replace(out, said=out.said.replace(f"{folder.parent}{os.sep}", "").removeprefix("here/"), reader=r.name, case=i, file=at[1], damage=name)
+        undo()
 
 # %% ../nbs/94_bad_input.ipynb #ed5c22a4
 def _restore(pure, folder):
@@ -445,9 +492,11 @@ def _restore(pure, folder):
 
 def _prepared(r, top):
     "Write a reader's files below `top`: its folder, how to read it, and the files to damage. ConfigError when it cannot read them undamaged."
-    _json_values(), _arrays(); folder = top/"here"; folder.mkdir(); (top/"tmp").mkdir(); read = r.make(folder); files = sorted({p for f in r.files for p in folder.glob(f) if p.is_file()})
+    _json_values(), _arrays(); folder = top/"here"; folder.mkdir(); (top/"tmp").mkdir(); read = r.make(folder)
+    files = sorted({p for f in r.files for p in folder.glob(f) if p.is_file()})
     first = attempt(read, 60.)
-    if first.kind != "valid" or not files: raise ConfigError(f"the reader `{r.name}` does not read what was written for it: {first.kind} {first.said} {first.where}", "mend its function `make`")
+    if first.kind != "valid" or not files:
+        raise ConfigError(f"the reader `{r.name}` does not read what was written for it: {first.kind} {first.said} {first.where}", "mend its function `make`")
     shutil.copytree(folder, top/"pure"); return folder, read, files
 
 def _ram(): return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None    # a folder in memory, where there is one
@@ -474,7 +523,9 @@ def fuzz(
                         else: at = got
                 except (TimeoutError, EOFError) as e:
                     if at is None: raise
-                    out.append(Outcome(*(("time", "it had to be killed") if isinstance(e, TimeoutError) else ("crash", "the process died")), "", limit_s, r.name, *at)); todo = todo[1:]; _restore(top/"pure", folder)
+                    out.append(Outcome(*(("time", "it had to be killed") if isinstance(e, TimeoutError) else ("crash", "the process died")), "", limit_s,
+                                       r.name, *at))
+                    todo = todo[1:]; _restore(top/"pure", folder)
     return out
 
 # %% ../nbs/94_bad_input.ipynb #25d91d29
@@ -517,11 +568,13 @@ def _(folder):
     from nsc_nb.datasets import Capture
     small_capture(folder); return lambda: sound(Capture.load(folder))
 
+# %% ../nbs/94_bad_input.ipynb #3c35f135
 @reader("transforms.json", "transforms.json")
 def _(folder):
     from nsc_nb.datasets import Capture
     small_capture(folder); return lambda: sound(Capture.load(folder))
 
+# %% ../nbs/94_bad_input.ipynb #ceae62c9
 @reader("capture, inspected", "transforms.json")
 def _(folder):
     from nsc_nb.datasets import Capture
@@ -551,6 +604,7 @@ def _(folder):
     from nsc_nb.formats import read_llff, write_llff
     write_llff(small_capture(folder/"a"), folder); shutil.rmtree(folder/"a"); return lambda: sound(read_llff(folder))
 
+# %% ../nbs/94_bad_input.ipynb #0635bbfd
 @reader("realestate10k", "*.txt")
 def _(folder):
     from nsc_nb.formats import read_realestate10k, write_realestate10k
@@ -560,10 +614,11 @@ def _colmap(kind):
     def make(folder):
         from nsc_nb.colmap import capture_from_model, model_from_capture, write_model
         from nsc_nb.formats import _copy_photos
-        c = small_capture(folder/"a"); write_model(model_from_capture(c), folder/"sparse"/"0", kind); _copy_photos(c, folder); shutil.rmtree(folder/"a"); return lambda: sound(capture_from_model(folder))
+        c = small_capture(folder/"a"); write_model(model_from_capture(c), folder/"sparse"/"0", kind); _copy_photos(c, folder); shutil.rmtree(folder/"a")
+        return lambda: sound(capture_from_model(folder))
     return make
 
-reader("colmap", "**/*.bin")(_colmap("bin")); reader("colmap-txt", "**/*.txt")(_colmap("txt"))
+for _k, _s in dict(colmap="bin", **{"colmap-txt": "txt"}).items(): reader(_k, f"**/*.{_s}")(_colmap(_s))
 
 # %% ../nbs/94_bad_input.ipynb #7263e3c4
 @reader("any format", "*/*.json", "*/*.txt", "*/*.npy", "*/sparse/0/*")
@@ -586,11 +641,13 @@ def _(folder):
     from nsc_nb.epic import read_epic, write_epic
     write_epic(small_capture(folder/"a"), folder, moving=["person"]); shutil.rmtree(folder/"a"); return lambda: sound(read_epic(folder))
 
+# %% ../nbs/94_bad_input.ipynb #1b731fed
 @reader("epic-diff meta", "meta.json")
 def _(folder):
     from nsc_nb.epic import read_meta
     READERS["epic-diff"].make(folder); return lambda: read_meta(folder/"meta.json")
 
+# %% ../nbs/94_bad_input.ipynb #afc917f7
 @reader("epic-diff mask", "*.png")
 def _(folder):
     from nsc_nb.epic import read_mask
@@ -606,10 +663,12 @@ def _noisy(h, w, seed=0): return Image.fromarray(np.random.default_rng(seed).int
 @reader("photos to prepare", "*.png", "*.jpg", "masks/*")
 def _(folder):
     from nsc_nb.prepare import find_masks, find_photos, photo_dates, read_photos
-    _noisy(64, 64).save(folder/"2010-02-03_a.jpg", exif=_exif()); _noisy(64, 64, 1).save(folder/"b.png"); (folder/"masks").mkdir(); Image.new("L", (64, 64), 255).save(folder/"masks"/"b.png.png")
+    _noisy(64, 64).save(folder/"2010-02-03_a.jpg", exif=_exif()); _noisy(64, 64, 1).save(folder/"b.png"); (folder/"masks").mkdir()
+    Image.new("L", (64, 64), 255).save(folder/"masks"/"b.png.png")
     def read():
         work = folder.parent/"tmp"/"work"; shutil.rmtree(work, ignore_errors=True); work.mkdir(parents=True); photos = find_photos(folder)
-        files, dropped = read_photos(photos, find_masks(folder, photos), work, 64); photo_dates(photos); assert len(files) + len(dropped) == len(photos), "a photo is lost"
+        files, dropped = read_photos(photos, find_masks(folder, photos), work, 64); photo_dates(photos)
+        assert len(files) + len(dropped) == len(photos), "a photo is lost"
     return read
 
 # %% ../nbs/94_bad_input.ipynb #195dad14
@@ -621,6 +680,7 @@ def _(folder):
         for f in sorted(folder.iterdir()): a = open_photo(f); assert a.dtype == np.uint8 and a.ndim == 3 and a.shape[2] == 3, "no 8-bit RGB"
     return read
 
+# %% ../nbs/94_bad_input.ipynb #d0cc175a
 @reader("own photo")
 def _(folder):
     from nsc_nb.photonvs.data import own_photo
@@ -628,6 +688,7 @@ def _(folder):
     def read(): a, f = own_photo(folder/"a.jpg", 50, size=32); assert a.shape == (32, 32, 3) and f > 0, "no square"
     return read
 
+# %% ../nbs/94_bad_input.ipynb #71802e5a
 @reader("timestamps.csv")
 def _(folder):
     from nsc_nb.prepare import csv_dates
@@ -641,19 +702,26 @@ def _(folder):
     from nsc_nb.region import read_region, write_region
     write_region(folder, [[0, 0, 0], [1, 2, 3]]); return lambda: read_region(folder)
 
+# %% ../nbs/94_bad_input.ipynb #179d7d4b
 @reader("camera path")
 def _(folder):
     from nsc_nb.cameras import Cameras
     from nsc_nb.paths import read_path, write_path
     import torch
-    write_path(folder/"path.json", Cameras.look_at(torch.tensor([[0., 0, -3], [1, 0, -3], [2, 0, -2]]), torch.zeros(3), fov_deg=50, width=16, height=12, near=1., far=5., time=torch.tensor([0., .5, 1])), frames=9)
+    write_path(folder/"path.json",
+               Cameras.look_at(torch.tensor([[0., 0, -3], [1, 0, -3], [2, 0, -2]]), torch.zeros(3), fov_deg=50, width=16, height=12, near=1., far=5.,
+                               time=torch.tensor([0., .5, 1])),
+               frames=9)
     def read(): assert read_path(folder/"path.json").c2w.isfinite().all(), "a camera is nowhere"
     return read
 
+# %% ../nbs/94_bad_input.ipynb #e30e576e
 @reader("camera path with dates")
 def _(folder):
     from nsc_nb.paths import read_path
-    c = small_capture(folder/"a"); shutil.rmtree(folder/"a"); write_json(dict(frames=6, kind="smooth", keyframes=[dict(view=n, date=f"2010-0{i + 2}-03", frame=5 * i, fov=40) for i, n in enumerate(c.names[:3])]), folder/"path.json")
+    c = small_capture(folder/"a"); shutil.rmtree(folder/"a")
+    write_json(dict(frames=6, kind="smooth", keyframes=[dict(view=n, date=f"2010-0{i + 2}-03", frame=5 * i, fov=40) for i, n in enumerate(c.names[:3])]),
+               folder/"path.json")
     def read(): assert read_path(folder/"path.json", c.cameras, c.time_range).c2w.isfinite().all(), "a camera is nowhere"
     return read
 
@@ -667,6 +735,7 @@ def small_film(
     from nsc_nb.loops import write_clip
     return write_clip([np.array(_noisy(size[1], size[0], i)) for i in range(n)], file, 5, 20)
 
+# %% ../nbs/94_bad_input.ipynb #6be21966
 @reader("film", "*.mp4")
 def _(folder):
     from nsc_nb.video import frames_of, video_facts
@@ -674,6 +743,7 @@ def _(folder):
     def read(): video_facts(folder/"a.mp4"); assert all(f.dtype == np.uint8 and f.ndim == 3 for _, _, f in frames_of(folder/"a.mp4")), "no 8-bit RGB"
     return read
 
+# %% ../nbs/94_bad_input.ipynb #0429d807
 @reader("film as frames", "*.mp4")
 def _(folder):
     from nsc_nb.video import read_frames
@@ -681,6 +751,7 @@ def _(folder):
     def read(): work = folder.parent/"tmp"/"work"; shutil.rmtree(work, ignore_errors=True); read_frames(folder/"a.mp4", work)
     return read
 
+# %% ../nbs/94_bad_input.ipynb #f207c598
 @reader("frame of a film", "*.mp4")
 def _(folder):
     from nsc_nb.photonvs.data import frame_at
@@ -690,13 +761,16 @@ def _(folder):
 @reader("chronology layout", "annots/*", "semantic_maps/*", "dense/sparse/*", "dense/*.ply")
 def _(folder):
     from nsc_nb.chronology.published import export_published, import_published
-    export_published(small_capture(folder/"a"), folder/"b"); shutil.rmtree(folder/"a"); _moved(folder/"b", folder); return lambda: sound(import_published(folder, folder.parent/"tmp"/"dst", force=True))
+    export_published(small_capture(folder/"a"), folder/"b"); shutil.rmtree(folder/"a"); _moved(folder/"b", folder)
+    return lambda: sound(import_published(folder, folder.parent/"tmp"/"dst", force=True))
 
+# %% ../nbs/94_bad_input.ipynb #990348fa
 @reader("chronology tables", "annots/*")
 def _(folder):
     from nsc_nb.chronology.published import open_layout
     READERS["chronology layout"].make(folder); return lambda: open_layout(folder)
 
+# %% ../nbs/94_bad_input.ipynb #89e600de
 @reader("cam_dict.npy", "*.npy")
 def _(folder):
     from nsc_nb.chronology.published import read_cam_dict, write_cam_dict
@@ -708,24 +782,29 @@ def _(folder):
 @reader("label maps")
 def _(folder):
     from nsc_nb.chronology.published import read_labels, write_labels
-    a = np.arange(192).reshape(12, 16).astype(np.uint8) % 150; write_labels(folder/"a.npz", a); np.save(folder/"b.npy", a); Image.fromarray(a).save(folder/"c.png")
+    a = np.arange(192).reshape(12, 16).astype(np.uint8) % 150; write_labels(folder/"a.npz", a); np.save(folder/"b.npy", a)
+    Image.fromarray(a).save(folder/"c.png")
     def read(): assert all(read_labels(folder/n, (16, 12)).shape == (12, 16) for n in ("a.npz", "b.npy", "c.png")), "another size"
     return read
 
+# %% ../nbs/94_bad_input.ipynb #e01d1f1f
 @reader("lists of photos")
 def _(folder):
     from nsc_nb.chronology.published import read_list, read_trash
     (folder/"trash.txt").write_text("a.jpg\nb.jpg\n"); return lambda: (read_list(folder/"trash.txt"), read_trash(folder))
 
+# %% ../nbs/94_bad_input.ipynb #debf3848
 @reader("vertices")
 def _(folder):
     from nsc_nb.chronology.published import read_vertices
     from nsc_nb.region import write_ply
     write_ply(folder/"a.ply", np.random.default_rng(0).random((20, 3)))
-    (folder/"b.ply").write_text("ply\nformat ascii 1.0\nelement vertex 3\n" + "".join(f"property float {k}\n" for k in "xyz") + "element face 1\nproperty list uchar int vertex_indices\nend_header\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n")
+    axes = "".join(f"property float {k}\n" for k in "xyz"); face = "element face 1\nproperty list uchar int vertex_indices\n"
+    (folder/"b.ply").write_text(f"ply\nformat ascii 1.0\nelement vertex 3\n{axes}{face}end_header\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n")
     def read(): assert np.isfinite(read_vertices(folder/"a.ply")).all() and np.isfinite(read_vertices(folder/"b.ply")).all(), "a vertex is nowhere"
     return read
 
+# %% ../nbs/94_bad_input.ipynb #a626ecd2
 @reader("surface points", "*.ply")
 def _(folder):
     from nsc_nb.chronology.queue import surface_points
@@ -735,8 +814,14 @@ def _(folder):
 @reader("render queue")
 def _(folder):
     from nsc_nb.chronology.queue import read_queue
-    span = [[2010, 1, 1], [2012, 1, 1]]; write_json([dict(type="space", time=[2013, 10, 31], view_range=[0, 4]), dict(type="time", view=1, time_range=span, time_number=5), dict(type="space-time", view_range=[0, 3], time_range=span)], folder/"q.json"); return lambda: read_queue(folder/"q.json")
+    span = [[2010, 1, 1], [2012, 1, 1]]
+    write_json([
+        dict(type="space", time=[2013, 10, 31], view_range=[0, 4]), dict(type="time", view=1, time_range=span, time_number=5),
+        dict(type="space-time", view_range=[0, 3], time_range=span)],
+               folder/"q.json")
+    return lambda: read_queue(folder/"q.json")
 
+# %% ../nbs/94_bad_input.ipynb #4e549448
 @reader("poses of a queue")
 def _(folder):
     from nsc_nb.chronology.queue import path_cameras
@@ -751,25 +836,31 @@ def _(folder):
     from nsc_nb.chronology.paper import read_published
     torch.save(dict(net={"module.a": torch.zeros(3, 4), "module.b": torch.ones(2)}, epoch=3), folder/"w.pth"); return lambda: read_published(folder/"w.pth")
 
+# %% ../nbs/94_bad_input.ipynb #da9788c6
 @reader("neuraldiff weights")
 def _(folder):
     import argparse, torch
     from nsc_nb.neuraldiff.model import read_published
-    torch.save(dict(state_dict={"nerf_fine.a": torch.zeros(3, 4)}, hparams=argparse.Namespace(a=1)), folder/"w.ckpt"); return lambda: read_published(folder/"w.ckpt")
+    torch.save(dict(state_dict={"nerf_fine.a": torch.zeros(3, 4)}, hparams=argparse.Namespace(a=1)), folder/"w.ckpt")
+    return lambda: read_published(folder/"w.ckpt")
 
+# %% ../nbs/94_bad_input.ipynb #3b0336ab
 @reader("photonvs weights")
 def _(folder):
     import torch
     from nsc_nb.photonvs.convert import diffusion_tensors
     net = {"score_model.sigmas": torch.ones(2), "score_model.module.a": torch.zeros(3, 4), "score_model.b": torch.ones(2)}
-    torch.save(dict(score_sde_model=net, ema=dict(shadow_params=[torch.zeros(3, 4), torch.ones(2)])), folder/"w.pth"); return lambda: {k: v.sum() for k, v in diffusion_tensors(folder/"w.pth").items()}
+    torch.save(dict(score_sde_model=net, ema=dict(shadow_params=[torch.zeros(3, 4), torch.ones(2)])), folder/"w.pth")
+    return lambda: {k: v.sum() for k, v in diffusion_tensors(folder/"w.pth").items()}
 
+# %% ../nbs/94_bad_input.ipynb #f24b1323
 @reader("first stage")
 def _(folder):
     import torch
     from nsc_nb.photonvs.convert import first_sizes, first_tensors
     from nsc_nb.photonvs.first import first_names, first_stage, load_first
-    vq = first_stage(4, (1,), 8, 4, 1); torch.save(dict(state_dict={theirs: vq.state_dict()[ours] for ours, theirs in first_names(vq).items()}), folder/"w.ckpt")
+    vq = first_stage(4, (1,), 8, 4, 1)
+    torch.save(dict(state_dict={theirs: vq.state_dict()[ours] for ours, theirs in first_names(vq).items()}), folder/"w.ckpt")
     def read(): t = first_tensors(folder/"w.ckpt"); load_first(vq, t, folder/"w.ckpt"); first_sizes(t)
     return read
 
@@ -782,29 +873,35 @@ def small_objects(
     from nsc_nb.osn.data import ObjectData
     rng = np.random.default_rng(0); frame, uv = np.repeat(np.arange(n), 3), np.tile([[3.5, 4.5], [8.5, 6.5], [12.5, 9.5]], (n, 1))
     poses = np.tile(np.eye(4, dtype=np.float32), (n, 1, 1)); poses[:, 0, 3], poses[:, 2, 3] = .1 * np.arange(n), -3
-    return [ObjectData(poses.copy(), np.ones(n, bool), np.full(3, 1.5), np.array([.5, 1.5]) if i else np.ones(2), frame, uv, rng.uniform(2, 4, len(frame)), np.ones(len(frame))) for i in range(k)]
+    return [ObjectData(poses.copy(), np.ones(n, bool), np.full(3, 1.5), np.array([.5, 1.5]) if i else np.ones(2), frame, uv, rng.uniform(2, 4, len(frame)),
+                       np.ones(len(frame))) for i in range(k)]
 
 def _osn_film(folder, n=4):
     "A film with ids of three objects, and a held-out photo."
     ids = [(np.arange(192).reshape(12, 16) // 64).astype(np.uint8)] * n
-    return small_capture(folder, n + 1, dates=None, times=[*range(n), 1], time_unit="frame", time_range=(0, n - 1), labels=[*ids, None], vocabulary=dict(background=0, a=1, b=2), masks=None, aabb=None)
+    return small_capture(folder, n + 1, dates=None, times=[*range(n), 1], time_unit="frame", time_range=(0, n - 1), labels=[*ids, None],
+                         vocabulary=dict(background=0, a=1, b=2), masks=None, aabb=None)
 
 # %% ../nbs/94_bad_input.ipynb #543d192c
 @reader("osn scene", "*.json", "sam_raft/**/*.npy", "segm_sam/*", "depth_train/*")
 def _(folder):
     from nsc_nb.osn.folders import read_osn, write_osn
-    write_osn(_osn_film(folder/"a"), folder/"b", "dynamic_scene", small_objects()); shutil.rmtree(folder/"a"); _moved(folder/"b", folder); return lambda: sound(read_osn(folder, folder.parent/"tmp"/"dst", force=True))
+    write_osn(_osn_film(folder/"a"), folder/"b", "dynamic_scene", small_objects()); shutil.rmtree(folder/"a"); _moved(folder/"b", folder)
+    return lambda: sound(read_osn(folder, folder.parent/"tmp"/"dst", force=True))
 
+# %% ../nbs/94_bad_input.ipynb #3401b53c
 @reader("osn split", "*.json")
 def _(folder):
     from nsc_nb.osn.folders import read_split
     READERS["osn scene"].make(folder); return lambda: (read_split(folder, "train"), read_split(folder, "test"))
 
+# %% ../nbs/94_bad_input.ipynb #33192a93
 @reader("osn objects", "sam_raft/**/*.npy")
 def _(folder):
     from nsc_nb.osn.folders import read_objects, write_objects
     write_objects(small_objects(), folder/"sam_raft"); return lambda: read_objects(folder/"sam_raft", 4, (16, 12))
 
+# %% ../nbs/94_bad_input.ipynb #e814b23e
 @reader("osn ids")
 def _(folder):
     from nsc_nb.osn.folders import read_ids
@@ -812,17 +909,21 @@ def _(folder):
     def read(): assert read_ids(folder/"0001.npy", (16, 12)).shape == (12, 16), "another size"
     return read
 
+# %% ../nbs/94_bad_input.ipynb #3859e566
 @reader("osn sparse model", "**/*.bin")
 def _(folder):
     from nsc_nb.colmap import model_from_capture, write_model
     from nsc_nb.osn.folders import read_sparses
-    c = small_capture(folder/"a"); write_model(model_from_capture(c), folder/"sparse0"); shutil.rmtree(folder/"a"); return lambda: read_sparses(folder, c.names)
+    c = small_capture(folder/"a"); write_model(model_from_capture(c), folder/"sparse0"); shutil.rmtree(folder/"a")
+    return lambda: read_sparses(folder, c.names)
 
 # %% ../nbs/94_bad_input.ipynb #81f78958
 def _fits(poses, known, finite, *rows):
     "AssertionError unless poses and rows belong together."
-    assert poses.shape == (len(known), 4, 4) and all(len(r) == len(rows[0]) for r in rows) and all(np.isfinite(v).all() for v in (poses, *finite)), "objects that do not fit"
+    assert poses.shape == (len(known), 4, 4) and all(len(r) == len(rows[0]) for r in rows), "objects that do not fit"
+    assert all(np.isfinite(v).all() for v in (poses, *finite)), "objects that are nowhere"
 
+# %% ../nbs/94_bad_input.ipynb #37bc2a41
 @reader("prepared objects")
 def _(folder):
     from nsc_nb.osn.data import load_objects, save_objects
@@ -831,15 +932,19 @@ def _(folder):
         for o in load_objects(folder/"o.npz"): _fits(o.poses, o.visible, (o.half, o.sizes, o.depth), o.frame, o.uv, o.depth, o.weight); repr(o)
     return read
 
+# %% ../nbs/94_bad_input.ipynb #c5368413
 @reader("objects of a capture", "*.npz")
 def _(folder):
     from nsc_nb.osn.data import capture_objects, save_objects
     c = _osn_film(folder); save_objects(small_objects(), folder/"o.npz"); c.extra["osn_objects"] = "o.npz"; return lambda: capture_objects(c, gaps=2)
 
+# %% ../nbs/94_bad_input.ipynb #9a4397e5
 @reader("reconstructions")
 def _(folder):
     from nsc_nb.movers import ObjectSfM, load_sfm, save_sfm
-    n = 4; save_sfm([ObjectSfM(np.tile(np.eye(4), (n, 1, 1)), np.ones(n, bool), np.ones((5, 3)), np.arange(n), np.arange(n), np.ones((n, 2)), np.ones(n), np.zeros(n), np.eye(4))] * 2, folder/"s.npz")
+    n = 4
+    one = ObjectSfM(np.tile(np.eye(4), (n, 1, 1)), np.ones(n, bool), np.ones((5, 3)), np.arange(n), np.arange(n), np.ones((n, 2)), np.ones(n), np.zeros(n), np.eye(4))
+    save_sfm([one, one], folder/"s.npz")
     def read():
         for p in load_sfm(folder/"s.npz"): _fits(p.poses, p.registered, (p.points, p.uv, p.depth), p.frame, p.point, p.uv, p.depth, p.error); repr(p)
     return read
@@ -848,54 +953,74 @@ def _(folder):
 @reader("masks of objects")
 def _(folder):
     from nsc_nb.osn.tracks import read_masks
-    a = (np.arange(192).reshape(12, 16) // 64).astype(np.uint8); (folder/"a").mkdir(); Image.fromarray(a).save(folder/"a"/"0.png"); np.save(folder/"a"/"1.npy", a); np.savez(folder/"b.npz", x=a, y=a)
+    a = (np.arange(192).reshape(12, 16) // 64).astype(np.uint8); (folder/"a").mkdir(); Image.fromarray(a).save(folder/"a"/"0.png")
+    np.save(folder/"a"/"1.npy", a); np.savez(folder/"b.npz", x=a, y=a)
     for i, n in enumerate(("car", "man")): (folder/"c"/n).mkdir(parents=True); Image.fromarray((a == 1 + i).astype(np.uint8) * 255).save(folder/"c"/n/"0.png")
     return lambda: [repr(read_masks(folder/n, size=(12, 16))) for n in ("a", "b.npz", "c")]
 
+# %% ../nbs/94_bad_input.ipynb #a14db3c2
 @reader("flow")
 def _(folder):
     from nsc_nb.osn.tracks import read_flow, write_flow
     write_flow(folder/"f.npz", np.ones((12, 16, 2)), np.ones((12, 16))); return lambda: read_flow(folder/"f.npz")
 
+# %% ../nbs/94_bad_input.ipynb #8de35c0c
 @reader("tracks")
 def _(folder):
     from nsc_nb.osn.tracks import Tracks, load_tracks, save_tracks
-    t = Tracks(np.ones((5, 3, 2), np.float32), np.ones((5, 3), bool), np.arange(5) % 2, ["a", "b", "c"]); save_tracks(t, folder/"t.npz"); save_tracks(t, folder/"t"); return lambda: [repr(load_tracks(folder/n)) for n in ("t.npz", "t")]
+    t = Tracks(np.ones((5, 3, 2), np.float32), np.ones((5, 3), bool), np.arange(5) % 2, ["a", "b", "c"]); save_tracks(t, folder/"t.npz")
+    save_tracks(t, folder/"t"); return lambda: [repr(load_tracks(folder/n)) for n in ("t.npz", "t")]
 
 # %% ../nbs/94_bad_input.ipynb #0b2c4003
 @reader("llff clips", "*.npy", "videos_1/*.mp4")
 def _(folder):
     from nsc_nb.loops import write_clips
     from nsc_nb.videoloop.data import read_llff_clips
-    c = _centred(folder/"a"); write_clips(folder/"b", c.cameras, [np.stack([np.array(_noisy(12, 16, i + k)) for k in range(4)]) for i in range(len(c))]); shutil.rmtree(folder/"a"); _moved(folder/"b", folder)
+    c = _centred(folder/"a"); write_clips(folder/"b", c.cameras, [np.stack([np.array(_noisy(12, 16, i + k)) for k in range(4)]) for i in range(len(c))])
+    shutil.rmtree(folder/"a"); _moved(folder/"b", folder)
     def read(): clips = read_llff_clips(folder); [clips.video(n) for n in clips.names]; repr(clips)
     return read
 
+# %% ../nbs/94_bad_input.ipynb #3a90c6a9
 @reader("clips of a capture", "*.json", "videos/*")
 def _(folder):
     from nsc_nb.videoloop.data import read_clips
-    c = small_capture(folder/"a"); shutil.rmtree(folder/"a"); small_film(folder/"videos"/"v.mp4"); views = [dict(view_id="a", frame=0), dict(view_id="a", frame=1), *(dict(view_id="b", frame=k, video_path="videos/v.mp4") for k in (0, 1))]
-    small_capture(folder, 4, dates=None, times=[0., .2, .4, .6], masks=None, depths=None, labels=None, cameras=c.cameras[[0, 0, 1, 1]].replace(name=c.names, light_id=None), frames=views)
+    c = small_capture(folder/"a"); shutil.rmtree(folder/"a"); small_film(folder/"videos"/"v.mp4")
+    views = [dict(view_id="a", frame=0), dict(view_id="a", frame=1), *(dict(view_id="b", frame=k, video_path="videos/v.mp4") for k in (0, 1))]
+    small_capture(folder, 4, dates=None, times=[0., .2, .4, .6], masks=None, depths=None, labels=None,
+                  cameras=c.cameras[[0, 0, 1, 1]].replace(name=c.names, light_id=None), frames=views)
     def read(): clips = read_clips(folder); [clips.video(n) for n in clips.names]; repr(clips)
     return read
 
 # %% ../nbs/94_bad_input.ipynb #d7d7ef47
-def _whole_loop(e): assert np.isfinite(e.points).all() and np.isfinite(e.uv).all() and e.points.shape[1:] == (3, 3) and len(e.uv) == len(e.loops) == len(e.points) and (not e.loops.any() or len(e.frames) == e.meta["frame_count"]), "a loop that does not fit"
+def _whole_loop(e):
+    assert np.isfinite(e.points).all() and np.isfinite(e.uv).all() and e.points.shape[1:] == (3, 3), "a loop that is nowhere"
+    assert len(e.uv) == len(e.loops) == len(e.points) and (not e.loops.any() or len(e.frames) == e.meta["frame_count"]), "a loop that does not fit"
 
+# %% ../nbs/94_bad_input.ipynb #af798172
 @reader("exported loop")
 def _(folder):
     from nsc_nb.videoloop.export import corner_uv, obj_text, read_folder
-    quads = np.array([[[x, y, z] for y in (0., 1) for x in (0., 1)] for z in (3., 2)]); uv = corner_uv([0], (1, 1), 4); (folder/"geometry.obj").write_text(obj_text(quads, np.concatenate([uv, uv]), np.array([False, True])))
+    quads = np.array([[[x, y, z] for y in (0., 1) for x in (0., 1)] for z in (3., 2)]); uv = corner_uv([0], (1, 1), 4)
+    (folder/"geometry.obj").write_text(obj_text(quads, np.concatenate([uv, uv]), np.array([False, True])))
     (folder/"dynamic").mkdir(); im = Image.new("RGBA", (4, 4), "red"); [im.save(folder/n) for n in ("static.png", "dynamic/0000.png", "dynamic/0001.png")]
-    write_json(dict(fps=5, fov=50., frame_count=2, near=1., far=4., up=[0, 1, 0], lookat=[0, 0, 2], limit=[1, 1, 1]), folder/"meta.json"); return lambda: _whole_loop(read_folder(folder))
+    write_json(dict(fps=5, fov=50., frame_count=2, near=1., far=4., up=[0, 1, 0], lookat=[0, 0, 2], limit=[1, 1, 1]), folder/"meta.json")
+    return lambda: _whole_loop(read_folder(folder))
 
+# %% ../nbs/94_bad_input.ipynb #b184bae5
 @reader("compact loop")
 def _(folder):
     from nsc_nb.figures import write_video
     from nsc_nb.videoloop.export import grey_planes, read_compact
-    t, rng = 4, np.random.default_rng(0); at = np.array([[0, 0, 0, 0], [0, 0, 1, 0], [0, 1, 0, 1], [0, 1, 1, 1]]); np.c_[at, np.ones((4, 8), np.float16).view(np.uint16)].astype("<u2").tofile(folder/"tiles.bin")     # plane, row, column, loops
-    Image.fromarray(grey_planes(rng.random((t, 2 * t, 4)))).save(folder/"still.webp"); write_video((grey_planes(rng.random((t, 2 * t, 4))) for _ in range(2)), folder/"loops.mp4", 5); two = dict(count=2, grid=[1, 2])
-    write_json(dict(frame_count=2, fps=5., format="nsc-loop", canvas=dict(f=[9., 9.], c=[4., 4.], size=[9, 9], depths=[2.]), quads=[2, 2], tile=t, still=two, loops=two, film_fps=5.), folder/"meta.json"); return lambda: _whole_loop(read_compact(folder))
+    t, rng = 4, np.random.default_rng(0); at = np.array([[0, 0, 0, 0], [0, 0, 1, 0], [0, 1, 0, 1], [0, 1, 1, 1]])
+    np.c_[at, np.ones((4, 8), np.float16).view(np.uint16)].astype("<u2").tofile(folder/"tiles.bin")     # plane, row, column, loops
+    Image.fromarray(grey_planes(rng.random((t, 2 * t, 4)))).save(folder/"still.webp")
+    write_video((grey_planes(rng.random((t, 2 * t, 4))) for _ in range(2)), folder/"loops.mp4", 5); two = dict(count=2, grid=[1, 2])
+    write_json(dict(
+        frame_count=2, fps=5., format="nsc-loop", canvas=dict(f=[9., 9.], c=[4., 4.], size=[9, 9], depths=[2.]), quads=[2, 2], tile=t, still=two, loops=two,
+        film_fps=5.),
+               folder/"meta.json")
+    return lambda: _whole_loop(read_compact(folder))
 
 # %% ../nbs/94_bad_input.ipynb #53e87e32
 def small_clip(
@@ -909,19 +1034,26 @@ def small_clip(
     c = Cameras.look_at(torch.tensor([[.1 * i, 0., -3] for i in range(n)]), torch.zeros(3), fov_deg=50, width=16, height=12, near=1., far=5.)
     return clip_of_frames(code, np.stack([np.array(_noisy(12, 16, i)) for i in range(n)]), c, np.arange(n) * 40_000)
 
-def _whole_clip(c): assert len(c) and c.pose.shape == (len(c), 4, 4) and c.lens.shape == (len(c), 4) and np.isfinite(c.lens).all() and c.pose.isfinite().all(), "a clip that does not fit"; repr(c)
+def _whole_clip(c):
+    assert len(c) and c.pose.shape == (len(c), 4, 4) and c.lens.shape == (len(c), 4), "a clip that does not fit"
+    assert np.isfinite(c.lens).all() and c.pose.isfinite().all(), "a clip that is nowhere"
+    repr(c)
 
+# %% ../nbs/94_bad_input.ipynb #10f58320
 @reader("clip")
 def _(folder):
     from nsc_nb.photonvs.data import clip_text, read_clip
     (folder/"a.txt").write_text(clip_text(small_clip())); return lambda: _whole_clip(read_clip(folder/"a.txt"))
 
+# %% ../nbs/94_bad_input.ipynb #c2f438bd
 @reader("poses of clips")
 def _(folder):
     from nsc_nb.chronology.published import write_pickled
     from nsc_nb.photonvs.data import published_table, read_poses, write_poses
-    write_poses([small_clip(), small_clip("b")], folder/"poses.npz"); write_pickled(published_table([small_clip()]), folder/"poses.npy"); return lambda: [_whole_clip(c) for n in ("poses.npz", "poses.npy") for c in read_poses(folder/n)]
+    write_poses([small_clip(), small_clip("b")], folder/"poses.npz"); write_pickled(published_table([small_clip()]), folder/"poses.npy")
+    return lambda: [_whole_clip(c) for n in ("poses.npz", "poses.npy") for c in read_poses(folder/n)]
 
+# %% ../nbs/94_bad_input.ipynb #970bed66
 @reader("clips of a split", "**/*.txt", "**/*.npz", "**/*.mp4")
 def _(folder):
     from nsc_nb.photonvs.data import read_split, readable, write_split
@@ -931,20 +1063,26 @@ def _(folder):
 @reader("sampling spec")
 def _(folder):
     from nsc_nb.photonvs.data import read_spec, trajectory, write_spec
-    write_spec(trajectory("orbit", 4), folder/"a.json"); write_json(dict(focal_y=1., poses=trajectory("orbit", 3).poses, generation_sets=[[1], [2]], generation_sets_conditioning=[[0], [0, 1]]), folder/"b.json"); return lambda: [repr(read_spec(folder/n, True)) for n in ("a.json", "b.json")]
+    write_spec(trajectory("orbit", 4), folder/"a.json")
+    write_json(dict(focal_y=1., poses=trajectory("orbit", 3).poses, generation_sets=[[1], [2]], generation_sets_conditioning=[[0], [0, 1]]), folder/"b.json")
+    return lambda: [repr(read_spec(folder/n, True)) for n in ("a.json", "b.json")]
 
+# %% ../nbs/94_bad_input.ipynb #95eb24ca
 @reader("sampling folder")
 def _(folder):
     from nsc_nb.photonvs.data import create_sampling, open_sampling, trajectory
-    f = create_sampling(folder/"s", trajectory("orbit", 3), {0: np.zeros((16, 16, 3), np.uint8)}); f.save(0, 1, np.zeros((16, 16, 3), np.uint8), np.zeros((4, 2, 2), np.float32))
+    f = create_sampling(folder/"s", trajectory("orbit", 3), {0: np.zeros((16, 16, 3), np.uint8)})
+    f.save(0, 1, np.zeros((16, 16, 3), np.uint8), np.zeros((4, 2, 2), np.float32))
     def read(): s = open_sampling(folder/"s", 16); repr(s); [s.load_latent(0, k) for k in s.done()]; s.left()
     return read
 
+# %% ../nbs/94_bad_input.ipynb #b13501f8
 @reader("poses for tsed")
 def _(folder):
     from nsc_nb.photonvs.data import trajectory, write_spec
     from nsc_nb.tsed import read_frames, read_poses
-    (folder/"frames").mkdir(); [Image.new("RGB", (16, 16)).save(folder/"frames"/f"{k:04d}.png") for k in range(3)]; write_spec(trajectory("orbit", 3), folder/"poses"/"sampling-spec.json")
+    (folder/"frames").mkdir(); [Image.new("RGB", (16, 16)).save(folder/"frames"/f"{k:04d}.png") for k in range(3)]
+    write_spec(trajectory("orbit", 3), folder/"poses"/"sampling-spec.json")
     def read(): read_frames(folder/"frames"); assert read_poses(folder/"poses", folder/"frames").c2w.isfinite().all(), "a camera is nowhere"
     return read
 
@@ -983,18 +1121,24 @@ def small_run(
 @reader("run")
 def _(folder): Grey = small_run(folder/"run"); return lambda: Grey.load(folder/"run")
 
+# %% ../nbs/94_bad_input.ipynb #07a26b15
 @reader("checkpoint", "run/checkpoints/2/*")
 def _(folder):
     from nsc_nb.training import read_checkpoint
     small_run(folder/"run"); return lambda: read_checkpoint(folder/"run"/"checkpoints"/"2")
 
+# %% ../nbs/94_bad_input.ipynb #a7acfc03
 @reader("resumed run")
 def _(folder):
     from nsc_nb.training import train
     Grey = small_run(folder/"run"); there = folder.parent/"tmp"/"again"
-    def read(): shutil.rmtree(there, ignore_errors=True); shutil.copytree(folder/"run", there, symlinks=True); train(Grey(GreyConfig(), None), there, resume=True, progress=False)
+    def read():
+        shutil.rmtree(there, ignore_errors=True)
+        shutil.copytree(folder/"run", there, symlinks=True)
+        train(Grey(GreyConfig(), None), there, resume=True, progress=False)
     return read
 
+# %% ../nbs/94_bad_input.ipynb #14a820ed
 @reader("log of a run", "run/*.jsonl")
 def _(folder):
     from nsc_nb.training import read_log
@@ -1006,6 +1150,7 @@ def _(folder):
     from nsc_nb.methods import forget, load_run, register
     forget("grey-small"); register("grey-small", small_run(folder/"run"), dict(tiny=GreyConfig())); return lambda: load_run(folder/"run")
 
+# %% ../nbs/94_bad_input.ipynb #3193c83d
 @reader("cameras of a run")
 def _(folder):
     from nsc_nb.cli import recall, remember
@@ -1013,11 +1158,14 @@ def _(folder):
     def read(): d = recall(folder); d["time_unit"], d["time_range"]; assert len(d["cameras"]) and d["cameras"].c2w.isfinite().all(), "a camera is nowhere"
     return read
 
+# %% ../nbs/94_bad_input.ipynb #9662a14c
 @reader("settings")
 def _(folder):
     from nsc_nb.cli import settings
-    write_json(dict(steps=3, lr=.1, paper=dict(width=64), mask_cells=[6, 8]), folder/"s.json"); return lambda: settings("chronology", "tiny", [folder/"s.json"])
+    write_json(dict(steps=3, lr=.1, paper=dict(width=64), mask_cells=[6, 8]), folder/"s.json")
+    return lambda: settings("chronology", "tiny", [folder/"s.json"])
 
+# %% ../nbs/94_bad_input.ipynb #1f4379c2
 @reader("result of a benchmark")
 def _(folder):
     from nsc_nb.benchmarks import Result, load_result
@@ -1052,11 +1200,14 @@ def _forged(method):
         from nsc_nb.methods import get, load_run
         from nsc_nb.methods import small_capture as capture_for
         from nsc_nb.training import write_checkpoint
-        config, _ = settings(method, "tiny"); learner = get(method)(config, capture_for(method, folder/"a")); learner.save_config(folder/"run"); there = folder/"run"/"checkpoints"/"0"
-        write_checkpoint(there, dict(step=0), learner.structure(), dict(learner.state_dict()), {}, None); shutil.rmtree(folder/"a", ignore_errors=True); return _sealed(there, lambda: load_run(folder/"run"))
+        config, _ = settings(method, "tiny"); learner = get(method)(config, capture_for(method, folder/"a")); learner.save_config(folder/"run")
+        there = folder/"run"/"checkpoints"/"0"
+        write_checkpoint(there, dict(step=0), learner.structure(), dict(learner.state_dict()), {}, None); shutil.rmtree(folder/"a", ignore_errors=True)
+        return _sealed(there, lambda: load_run(folder/"run"))
     return make
 
-for _m in ("chronology", "neuraldiff", "osn", "videoloop", "photonvs"): reader(f"forged {_m}", "run/config.json", "run/checkpoints/0/structure.json")(_forged(_m))
+for _m in ("chronology", "neuraldiff", "osn", "videoloop", "photonvs"):
+    reader(f"forged {_m}", "run/config.json", "run/checkpoints/0/structure.json")(_forged(_m))
 
 # %% ../nbs/94_bad_input.ipynb #3fab7a53
 def files_of(
@@ -1064,7 +1215,8 @@ def files_of(
 ) -> dict: # relative name -> checksum
     "What lies there."
     path = Path(path)
-    return {p.relative_to(path).as_posix(): zlib.crc32(p.read_bytes()) for p in sorted(path.rglob("*")) if p.is_file()} if path.is_dir() else {"": zlib.crc32(path.read_bytes())} if path.exists() else {}
+    if path.is_dir(): return {p.relative_to(path).as_posix(): zlib.crc32(p.read_bytes()) for p in sorted(path.rglob("*")) if p.is_file()}
+    return {"": zlib.crc32(path.read_bytes())} if path.exists() else {}
 
 def with_little_room(
     write,     # called without arguments
