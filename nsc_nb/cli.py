@@ -769,10 +769,14 @@ class Bench:
     "Make measured results again (nbs/results)."
     only: Optional[str] = None       # name of one benchmark; default: all
     tiny: bool = False               # the short version, which keeps nothing
+    carry: Optional[str] = None      # a commit: do not measure, but keep old results whose short version gives the same numbers now as there
     json: bool = False               # print one JSON object and nothing else: results by name
     def __call__(self):
         import nsc_nb.ablations, nsc_nb.consistency, nsc_nb.possible, nsc_nb.scaling, nsc_nb.seams, nsc_nb.separation, nsc_nb.speed, nsc_nb.views   # they register their benchmarks
-        from nsc_nb.benchmarks import bench
+        from nsc_nb.benchmarks import bench, carry
+        if self.carry:
+            for name, said in carry(self.carry, self.only).items(): print(f"{name}: {said}", flush=True)
+            return
         with redirect_stdout(sys.stderr) if self.json else nullcontext(): results = bench(self.only, tiny=self.tiny)
         if self.json: show(results, True)
 

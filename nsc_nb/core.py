@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['log', 'UNWRITABLE', 'DataError', 'ConfigError', 'error_of', 'nearest', 'seed_everything', 'default_device',
            'data_root', 'golden', 'pick_backend', 'writing', 'atomic_write', 'atomic_folder', 'write_json', 'read_json',
-           'reading', 'to_dict', 'from_dict', 'merge', 'set_field']
+           'reading', 'read_arrays', 'check_arrays', 'to_dict', 'from_dict', 'merge', 'set_field']
 
 # %% ../nbs/00_core.ipynb #5e922d5e
-import difflib, errno, json, logging, os, random, re, shutil, tempfile, types, typing, uuid
+import ctypes, difflib, errno, json, logging, math, os, platform, random, re, shutil, tempfile, types, typing, uuid, zlib
 from contextlib import contextmanager
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import date, datetime
@@ -131,33 +131,71 @@ def _fsync(path):
     try: os.fsync(fd)
     finally: os.close(fd)
 
+def _place():
+    "A number for this machine, and for its numbering of processes."
+    try: space = os.readlink("/proc/self/ns/pid")
+    except OSError: space = ""
+    return f"{zlib.crc32(f'{platform.node()} {space}'.encode()) & 0xffff:04x}"
+
+def _token():
+    "Who writes: machine, process, and four random digits."
+    return f"{_place()}{os.getpid():x}-{uuid.uuid4().hex[:4]}"
+
+def _dead(pid):
+    "Is no process of this number alive?"
+    if os.name == "nt": return False                                       # there is no harmless way to ask
+    try: os.kill(pid, 0); return False
+    except ProcessLookupError: return True
+    except OSError: return False
+
+_swept = set()
+if hasattr(os, "register_at_fork"): os.register_at_fork(after_in_child=_swept.clear)
+
+def _sweep(folder):
+    "Remove what dead writers of this machine left in a folder; looked at once a process. A folder that had lost its name only gets it back."
+    if folder in _swept or not folder.is_dir(): return
+    _swept.add(folder)
+    for p in list(folder.glob(".*.*-*")):
+        m = re.fullmatch(rf"\.(.+)\.{_place()}([0-9a-f]+)-[0-9a-f]{{4}}(\.\w+)?", p.name)
+        if not m or not _dead(int(m[2], 16)): continue
+        if m[3] == ".old" and p.is_dir() and not (folder/m[1]).exists(): os.rename(p, folder/m[1])
+        elif p.is_dir(): shutil.rmtree(p, ignore_errors=True)
+        else: p.unlink(missing_ok=True)
+
 @contextmanager
 def atomic_write(
     path,  # where the file shall be, its folder is made when missing
 ):         # yields a temporary path in the same folder, with the same suffix
     "Write a file whole or not at all: flushed, then renamed on success; removed on an error. DataError as `writing`."
-    path = Path(path); tmp = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}{path.suffix}")
+    path = Path(path); tmp = path.with_name(f".{path.stem}.{_token()}{path.suffix}")
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True); _sweep(path.parent)
         try:
             yield tmp
             _fsync(tmp); os.replace(tmp, path); _fsync(path.parent)
         finally: tmp.unlink(missing_ok=True)
 
 # %% ../nbs/00_core.ipynb #2a134639
+def _exchange(a, b):
+    "Let two names change places in one step; False where system or file system cannot (Linux can)."
+    try: return ctypes.CDLL(None).renameat2(-100, os.fsencode(a), -100, os.fsencode(b), 2) == 0
+    except (AttributeError, OSError, TypeError): return False
+
 @contextmanager
 def atomic_folder(
     path,  # where the folder shall be; an old one is replaced
 ):         # yields a temporary folder beside it
     "Write a folder whole or not at all: all files flushed, then renamed on success; removed on an error. DataError as `writing`."
-    path = Path(path); token = uuid.uuid4().hex[:8]; tmp, old = path.with_name(f".{path.name}.{token}"), path.with_name(f".{path.name}.{token}.old")
+    path = Path(path); token = _token(); tmp, old = path.with_name(f".{path.name}.{token}"), path.with_name(f".{path.name}.{token}.old")
     with writing(path):
-        tmp.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True); _sweep(path.parent); tmp.mkdir()
         try:
             yield tmp
             for f in (*tmp.rglob("*"), tmp): _fsync(f)
-            if path.exists(): os.rename(path, old)
-            os.rename(tmp, path); _fsync(path.parent)
+            if not (path.is_dir() and _exchange(tmp, path)):                  # after an exchange the old one is called `tmp`, and removed below
+                if path.exists(): os.rename(path, old)
+                os.rename(tmp, path)
+            _fsync(path.parent)
         finally:
             shutil.rmtree(tmp, ignore_errors=True)
             if path.exists(): shutil.rmtree(old, ignore_errors=True)
@@ -211,6 +249,47 @@ def reading(
     try: yield
     except (DataError, ConfigError): raise
     except Exception as e: raise DataError(f"this {what} is damaged, or of another kind ({type(e).__name__}: {' '.join(str(e).split())[:80]})", file, mend) from e
+
+# %% ../nbs/00_core.ipynb #e474ab94
+def read_arrays(
+    file,                   # .npy or .npz
+    what="file of arrays",  # for messages
+    mend="write it again, numbers and text only",
+    most=1 << 31,           # bytes that it may unpack to
+) -> dict:                  # name -> array; of a .npy the only name is ""
+    "Arrays of numbers or text. DataError for anything else, and for more than the file can hold."
+    import numpy as np
+    from numpy.lib import format as npy
+    heads = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    if not Path(file).is_file(): raise DataError("there is no such file", file, "check the path")
+    with reading(file, what, mend):
+        got = np.load(file, allow_pickle=False, mmap_mode="r")
+        if isinstance(got, np.ndarray): return {"": np.array(got)}
+        with got:
+            parts = got.zip.infolist()
+            if (n := sum(p.file_size for p in parts)) > most: raise DataError(f"unpacked, this {what} would take {n >> 20} MB", file, mend)
+            for p in parts:
+                with got.zip.open(p) as f: shape, _, kind = heads[npy.read_magic(f)](f)
+                if kind.hasobject or math.prod(shape) * kind.itemsize > p.file_size: raise DataError(f"`{p.filename}` {'holds objects, not numbers' if kind.hasobject else 'claims more than there is'}", file, mend)
+            return {k: got[k] for k in got.files}
+
+# %% ../nbs/00_core.ipynb #757fcee0
+def check_arrays(
+    arrays,     # name -> array
+    shapes,     # name -> (kinds, size, …): numpy's letters of kinds, F for floats that may be NaN; a size is a number, or a letter that stands for one number throughout
+    file=None,  # for messages
+    mend=None,  # for messages
+) -> dict:      # letter -> size
+    "DataError that names the array that is missing, of another kind or size, or not finite."
+    import numpy as np
+    size = {}
+    for k, (kinds, *dims) in shapes.items():
+        a = arrays.get(k)
+        if not isinstance(a, np.ndarray): raise DataError(f"there is no `{k}` in it", file, mend)
+        if a.dtype.kind not in kinds.replace("F", "f") or a.ndim != len(dims) or any(n != (size.setdefault(d, n) if isinstance(d, str) else d) for d, n in zip(dims, a.shape)):
+            raise DataError(f"`{k}` is {a.dtype} {a.shape}, which does not fit", file, mend)
+        if a.dtype.kind == "f" and "F" not in kinds and not np.isfinite(a).all(): raise DataError(f"`{k}` holds numbers that are not finite", file, mend)
+    return size
 
 # %% ../nbs/00_core.ipynb #8b87cef6
 def to_dict(

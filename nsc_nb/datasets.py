@@ -5,20 +5,21 @@
 # %% auto #0
 __all__ = ['EPOCH', 'MODELS', 'SUFFIXES', 'POINTS', 'toy_wall', 'every_kth', 'to_days', 'from_days', 'Capture', 'list_photos',
            'read_document', 'guess_near_far', 'to_rgb8', 'write_points', 'list_split', 'time_split', 'parse_date',
-           'filter_dated', 'sharpness', 'usable_pixels', 'pixel_batch', 'shuffled', 'PixelSampler', 'PairSampler',
-           'Captures']
+           'filter_dated', 'sharpness', 'frame_errors', 'usable_pixels', 'pixel_batch', 'shuffled', 'PixelSampler',
+           'PairSampler', 'Captures']
 
 # %% ../nbs/03_datasets.ipynb #5a7dd712
-import hashlib, io, math, re
+import hashlib, io, math, os, re, shutil
 import numpy as np, torch
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, timezone
 from fastcore.basics import patch
 from pathlib import Path
 from PIL import Image
 from .cameras import Cameras, opencv_to_opengl, opengl_to_opencv
-from .core import DataError, atomic_write, nearest, read_json, write_json
+from .core import DataError, atomic_write, nearest, read_arrays, read_json, write_json, writing, _sweep, _token
 
 # %% ../nbs/03_datasets.ipynb #d1c224e5
 def _toy_cameras(n, height, width, seed):
@@ -96,7 +97,9 @@ def _inside(root, path, where, file=None):
     if not isinstance(path, str) or not path: raise DataError(f"{where} must be text, not {path!r}", file, "give a path relative to the file")
     if path[0] in "/\\~" or re.match(r"[A-Za-z]:", path): raise DataError(f"{where} `{path}` is an absolute path", file, "make it relative to the folder of transforms.json")
     if ".." in re.split(r"[/\\]", path): raise DataError(f"{where} `{path}` leaves the folder with `..`", file, "move the file into the folder and name it without `..`")
-    if not (root/path).is_file(): raise DataError(f"{where} names `{path}`, which is not there", file, "restore the file, or remove the entry")
+    try: there = (root/path).is_file()
+    except OSError: there = False                                    # a name that is too long
+    if not there: raise DataError(f"{where} names `{path[:200]}`, which is not there", file, "restore the file, or remove the entry")
     return root/path
 
 # %% ../nbs/03_datasets.ipynb #7f3a6da4
@@ -112,6 +115,7 @@ def _matrix(v, where, file):
     except ValueError: m = None
     if m is None: raise DataError(f"{where} must hold numbers only", file, "give four rows of four numbers")
     if m.shape not in ((3, 4), (4, 4)): raise DataError(f"{where} has shape {m.shape}, not (4, 4)", file, "give four rows of four numbers")
+    if len(m) == 4 and np.abs(m[3, :3]).max() > 1e-4: raise DataError(f"the last row of {where} is not 0 0 0 1", file, "the place of the camera is the last column: transpose the matrix")
     return m if len(m) == 4 else np.concatenate([m, [[0, 0, 0, 1]]])
 
 # %% ../nbs/03_datasets.ipynb #c03f178f
@@ -252,6 +256,20 @@ def _range(raw, given=None):
     return tuple(map(float, given)) if given is not None else (float(known.min()), float(known.max())) if len(known) else (0., 1.)
 
 # %% ../nbs/03_datasets.ipynb #fe7bf21c
+@contextmanager
+def _staged(root):
+    "A folder for new files; when all are written they go into their places in `root`, `transforms.json` last. What was there stays whole until then."
+    new = root/f".new.{_token()}"
+    with writing(root):
+        root.mkdir(parents=True, exist_ok=True)
+        _sweep(root); new.mkdir()
+        try:
+            yield new
+            (root/"transforms.json").unlink(missing_ok=True)
+            for p in sorted((p for p in new.rglob("*") if p.is_file()), key=lambda p: p == new/"transforms.json"):
+                (to := root/p.relative_to(new)).parent.mkdir(parents=True, exist_ok=True); os.replace(p, to)
+        finally: shutil.rmtree(new, ignore_errors=True)
+
 def _write_pictures(root, names, images, masks, labels, depths, frames):
     "Write photos and what belongs to them; return the frames' fields."
     rest = [dict(file_path=f"images/{name}", **(frames[i] if frames else {})) for i, name in enumerate(names)]
@@ -283,18 +301,18 @@ def save(cls:Capture,
     frames=None,      # N dicts with more fields for each frame
     extra=None,       # dict with more fields for the file
 ):                    # -> Capture, read back from the folder
-    "Write a capture, each file whole or not at all, `transforms.json` last. DataError on what could not be read back."
+    "Write a capture: all files beside what is there, then all into their places, `transforms.json` last. DataError on what could not be read back."
     root, names = Path(folder), list(names); _check_names(names, root)
     per_photo = dict(images=images, cameras=cameras, dates=dates, times=times, masks=masks, labels=labels, depths=depths, frames=frames)
     for k, v in per_photo.items():
         if v is not None and len(v) != len(names): raise DataError(f"{len(names)} names but {len(v)} {k}", root, "give one for each photo, None where there is none")
-    (root/"transforms.json").unlink(missing_ok=True)
-    rest = _write_pictures(root, names, images, masks, labels, depths, frames)
     raw = _raw_times(dates, times, len(names)); unit = "date" if dates is not None else time_unit if times is not None else None
     span = _range(raw, time_range and [to_days(v) if unit == "date" and not isinstance(v, (int, float)) else v for v in time_range])
     more = {k: v for k, v in dict(aabb=aabb, changes=changes).items() if v is not None}
-    capture = cls(root, names, cameras, raw, unit, span, dict(vocabulary or {}), splits or every_kth(names, 0), {**more, **(extra or {})}, rest)
-    write_json(capture.document(), root/"transforms.json")
+    with _staged(root) as new:
+        rest = _write_pictures(new, names, images, masks, labels, depths, frames)
+        capture = cls(root, names, cameras, raw, unit, span, dict(vocabulary or {}), splits or every_kth(names, 0), {**more, **(extra or {})}, rest)
+        write_json(capture.document(), new/"transforms.json")
     return cls.load(root)
 
 # %% ../nbs/03_datasets.ipynb #8de5ee39
@@ -348,7 +366,10 @@ def _read_times(doc, file):
     given = doc.get("time_range")
     if given is not None:
         if not isinstance(given, list) or len(given) != 2: raise DataError("`time_range` must be a list of two", file, "give the first and the last time")
-        given = [to_days(v) if unit == "date" and isinstance(v, str) else _number(v, "`time_range`", file) for v in given]
+        if unit != "date" and any(isinstance(v, str) for v in given): raise DataError("`time_range` has dates, and no frame has a `date`", file, 'give each frame a `date`, such as "2010-02-28", or remove `time_range`')
+        try: given = [to_days(v) if isinstance(v, str) else _number(v, "`time_range`", file) for v in given]
+        except DataError as e: raise DataError(e.problem, file, e.mend) from None
+        if unit == "date" and max(map(abs, given)) > 700_000: raise DataError(f"`time_range` {given} is not in the calendar", file, "write dates, such as 2010-02-28")
         if given[1] < given[0]: raise DataError("`time_range` ends before it begins", file, "give the first time, then the last")
         out = np.flatnonzero((raw < given[0]) | (raw > given[1]))
         if len(out): raise DataError(f"{len(out)} frames, the first is number {out[0]}, lie outside `time_range`", file, "widen the range, or leave the photos out")
@@ -413,6 +434,7 @@ def _upright_size(path, w=None, h=None):
 
 def _unreadable(path, e):
     "The DataError for a file that PIL cannot read."
+    if not Path(path).is_file(): return DataError("there is no such picture", path, "restore it, or leave it out")
     if Path(path).stat().st_size == 0: return DataError("this picture has zero bytes", path, "copy it again, or leave it out of transforms.json")
     why = "it is no picture, or of an unknown kind" if isinstance(e, Image.UnidentifiedImageError) else str(e).rstrip(".")
     return DataError(f"this picture cannot be read: {why}", path, "copy it again, or leave it out of transforms.json")
@@ -425,6 +447,7 @@ def _read_splits(doc, names, file):
         given = {k: doc.get(f"{k}_filenames") for k in ("train", "val", "test")}
         splits = {k: [str(v).rsplit("/", 1)[-1] for v in vs] for k, vs in given.items() if isinstance(vs, list)}
         if "train" not in splits: splits["train"] = [n for n in names if not any(n in v for v in splits.values())]
+    if isinstance(splits, dict) and "train" not in splits and (odd := [k for k in splits if k not in ("val", "test")]): raise DataError(f"there is no split `train`, but `{odd[0]}`", file, "call the photos to learn from `train`, those held out `test`")
     if not isinstance(splits, dict) or not all(isinstance(v, list) and all(isinstance(n, str) for n in v) for v in splits.values()): raise DataError("`splits` must map names to lists of photos", file, 'write {"train": […], "test": […]}')
     known, seen = set(names), {}
     for k, vs in splits.items():
@@ -602,8 +625,9 @@ def points(self:Capture) -> dict | None:  # xyz (P, 3), and where known rgb (P, 
     else:
         file = _inside(self.root, path, "`points_path`"); bad = lambda why: DataError(why, file, "make the capture again, or remove `points_path` from transforms.json")
         try:
-            with np.load(file, allow_pickle=False) as z: got = {k: z[k] for k in POINTS if k in z}
-        except Exception: raise bad("this is no .npz file of sparse points") from None
+            got = read_arrays(file); got = {k: got[k] for k in POINTS if k in got}
+        except DataError: raise bad("this is no .npz file of sparse points") from None
+        if ("photo" in got) != ("point" in got): raise bad("`photo` and `point` belong together")
         n, o = len(got.get("xyz", ())), len(got.get("photo", ()))
         for k, v in got.items():
             kind, wide = POINTS[k]; rows = n if k in ("xyz", "rgb", "error") else o
@@ -743,6 +767,18 @@ def inspect(self:Capture) -> dict:  # plain JSON values
     return dict(out, odd=self._odd(out, looks))
 
 # %% ../nbs/03_datasets.ipynb #a3ed49c2
+def frame_errors(
+    capture,    # Capture with observed points
+) -> tuple:     # median error (N,) px, NaN where nothing was seen; number of points (N,)
+    "How well each frame's points land where they were seen."
+    p = capture.points() or {}; n = len(capture); out, count = np.full(n, np.nan), np.zeros(n, int)
+    if "uv" not in p: return out, count
+    for i in range(n):
+        mine = p["photo"] == i; count[i] = mine.sum()
+        if count[i]: uv = capture.cameras[i].project(torch.from_numpy(p["xyz"][p["point"][mine]]))[0][0].numpy(); out[i] = np.median(np.linalg.norm(uv - p["uv"][mine], axis=1))
+    return out, count
+
+# %% ../nbs/03_datasets.ipynb #dde216e0
 @patch
 def _odd(self:Capture, facts, looks):
     "Sentences about what is unusual."
@@ -760,6 +796,9 @@ def _odd(self:Capture, facts, looks):
     if self.guessed_depths: odd.append("the file gives no near and far: they were guessed from the " + ("box" if facts["aabb"] else "cameras"))
     if facts["camera_spread"] < 1e-6 and len(self) > 1: odd.append("all cameras stand at one point: depth cannot be found")
     unnamed = set(np.flatnonzero(np.sum([l["labels"] for l in looks if l["labels"] is not None], 0))) - set(self.vocabulary.values()) if "labels" in facts else ()
+    view = np.rad2deg(2 * np.arctan(.5 * self.cameras.width.cpu().numpy() / self.cameras.fx.cpu().numpy()))        # (N,)
+    say([n for n, v in zip(names, view) if not 2 < v < 150], f"with a field of view of {np.median(view):.0f} degrees: is the focal length in pixels")
+    off = np.nan_to_num(frame_errors(self)[0]); say([n for n, e, w in zip(names, off, self.cameras.width) if e > max(2, .02 * w)], f"whose points land {np.median(off):.0f} pixels from where they were seen: other poses, axes or lens")
     if unnamed: odd.append(f"label numbers without a name: {', '.join(map(str, sorted(unnamed)[:8]))}")
     return odd
 

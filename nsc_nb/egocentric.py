@@ -21,7 +21,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 from .cameras import Cameras
 from .core import ConfigError, DataError, atomic_write
-from .datasets import Capture
+from .datasets import Capture, _inside
 from .epic import split_epic
 from .synthetic import CYLINDER, ELLIPSOID, PALETTES, Canvas, Stage, _jit, _meet, _rays, _slabs, _three, ink_on, mural, surface, to_srgb
 
@@ -576,7 +576,7 @@ def _beside(capture, name, key):
     "Path of a sidecar of a photo. DataError when there is none."
     i = capture.index(name); path = capture.frames[i].get(key)
     if path is None: raise DataError(f"`{capture.names[i]}` has no `{key}`", capture.root, "only captures of the synthetic kitchen know the empty room")
-    return capture.root/path
+    return _inside(capture.root, path, f"`{key}`")
 
 # %% ../nbs/05_egocentric.ipynb #3b58df38
 def empty_room(

@@ -76,7 +76,7 @@ def _row_of(meta):
     c = meta.get("camera")
     c = c[0] if isinstance(c, list) and c else c
     if not isinstance(c, dict) or c.get("model") not in PARAMS or len(c.get("params") or ()) != len(PARAMS[c["model"]]): return None
-    try: return dict(c, params=np.array(c["params"], float)) if min(c["width"], c["height"]) > 0 else None
+    try: return dict(c, params=np.array([float(v) for v in c["params"]])) if min(c["width"], c["height"]) > 0 else None
     except (KeyError, TypeError, ValueError): return None
 
 # %% ../nbs/04_epic.ipynb #a56be5e3

@@ -133,7 +133,7 @@ def _split_files(root):
     docs = {k: read_document(f) for k, f in files.items()}; first = next(iter(docs.values()))
     frames = [dict(f, split=k) for k, d in docs.items() for f in d["frames"]]
     angles = {k: d.get("camera_angle_x") for k, d in docs.items()}
-    frames = [dict(f, camera_angle_x=angles[f["split"]]) if angles[f["split"]] is not None and len(set(angles.values())) > 1 else f for f in frames]
+    frames = [dict(f, camera_angle_x=angles[f["split"]]) if angles[f["split"]] is not None and len(set(map(repr, angles.values()))) > 1 else f for f in frames]
     return dict({k: v for k, v in first.items() if k != "frames"}, frames=frames), next(iter(files.values()))
 
 # %% ../nbs/04_formats.ipynb #0808fcf0

@@ -9,8 +9,9 @@ __all__ = ['CHECKS', 'Entry', 'entries', 'names', 'entry', 'get', 'presets', 'pr
            'check_controls', 'check_evaluate']
 
 # %% ../nbs/90_methods.ipynb #36910e1d
-import copy, importlib, json
+import copy, importlib, json, os, sys
 from dataclasses import dataclass, field, is_dataclass, replace
+from functools import lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Callable
@@ -32,10 +33,17 @@ def _clash(name, a, b):
     raise ConfigError(f"two methods are called `{name}`: {a} and {b}", "rename one of them, or uninstall its package")
 
 # %% ../nbs/90_methods.ipynb #7f126232
+@lru_cache(8)
+def _points(group, state): return tuple(entry_points(group=group))          # to read them takes some milliseconds for each hundred packages
+
+def _state():
+    "Where packages lie, and when a folder of them changed last."
+    return tuple((p, os.stat(p).st_mtime_ns) for p in sys.path if p and os.path.isdir(p))
+
 def _announced() -> dict[str, Entry]:
     "Entries of all installed packages. Raises ConfigError when two claim one name."
-    configs, out = {e.name: e for e in entry_points(group="nsc_nb.configs")}, {}
-    for e in entry_points(group="nsc_nb.methods"):
+    state = _state(); configs, out = {e.name: e for e in _points("nsc_nb.configs", state)}, {}
+    for e in _points("nsc_nb.methods", state):
         if e.name in out and out[e.name].source != e.value: _clash(e.name, out[e.name].source, e.value)
         out[e.name] = Entry(e.name, e.value, e.load, (lambda c=configs[e.name]: c.load()()) if e.name in configs else None)
     return out

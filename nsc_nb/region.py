@@ -6,7 +6,7 @@
 __all__ = ['inside', 'write_ply', 'write_region', 'read_region', 'set_box', 'RegionPicker']
 
 # %% ../nbs/06_region.ipynb #fdbeadd6
-import json, tempfile
+import errno, json, tempfile
 import numpy as np
 from fastcore.basics import patch
 from pathlib import Path
@@ -34,7 +34,8 @@ def write_ply(
     from pytorch3d.structures import Pointclouds
     colours = np.full((len(points), 3), 128, np.uint8) if colours is None else colours; tensor = lambda v: torch.from_numpy(np.ascontiguousarray(v, np.float32))
     with atomic_write(file) as p, tempfile.TemporaryDirectory() as t:
-        IO().save_pointcloud(Pointclouds([tensor(points)], features=[tensor(colours) / 255]), Path(t)/"points.ply", binary=True, colors_as_uint8=True)
+        try: IO().save_pointcloud(Pointclouds([tensor(points)], features=[tensor(colours) / 255]), Path(t)/"points.ply", binary=True, colors_as_uint8=True)
+        except OSError as e: raise OSError(e.errno or errno.ENOSPC, e.strerror or "less could be written than there is") from None      # it gives no number when a disk is full
         p.write_bytes((Path(t)/"points.ply").read_bytes())
     return Path(file)
 

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['SINKS', 'constant', 'Phase', 'exponential', 'cosine', 'warmup', 'step_generator', 'Method', 'split_tensors',
-           'join_tensors', 'rng_state', 'set_rng_state', 'to_bytes', 'write_checkpoint', 'read_checkpoint',
-           'checkpoint_steps', 'newest_checkpoint', 'ema_warmup', 'EMA', 'Loop', 'number', 'discard', 'tidy',
-           'JsonlSink', 'TensorBoardSink', 'WandbSink', 'check_sinks', 'read_log', 'trim_log', 'stop_flag', 'check_run',
-           'prepare_run', 'Reporter', 'train', 'peak_memory_mb', 'dry_run', 'plot_log']
+           'join_tensors', 'rng_state', 'set_rng_state', 'seal_of', 'to_bytes', 'write_checkpoint', 'read_checkpoint',
+           'checkpoint_steps', 'newest_checkpoint', 'read_config', 'ema_warmup', 'EMA', 'Loop', 'number', 'discard',
+           'tidy', 'JsonlSink', 'TensorBoardSink', 'WandbSink', 'check_sinks', 'read_log', 'trim_log', 'stop_flag',
+           'check_run', 'prepare_run', 'Reporter', 'train', 'peak_memory_mb', 'dry_run', 'plot_log']
 
 # %% ../nbs/17_training.ipynb #e0200b01
 import base64, copy, dataclasses, hashlib, importlib.util, json, math, random, shutil, signal, sys, threading, time, zlib
@@ -23,7 +23,7 @@ from fastcore.basics import patch
 from safetensors import SafetensorError
 from torch import nn
 from tqdm import tqdm
-from .core import ConfigError, DataError, atomic_folder, atomic_write, from_dict, log, nearest, read_json, to_dict, write_json
+from .core import ConfigError, DataError, atomic_folder, atomic_write, from_dict, log, nearest, read_json, reading, to_dict, write_json, writing
 
 # %% ../nbs/17_training.ipynb #64ed93d1
 def constant(
@@ -243,6 +243,13 @@ def set_rng_state(
     torch.set_rng_state(unpack(state["torch"]))
     if state["cuda"] and torch.cuda.is_available(): torch.cuda.set_rng_state_all([unpack(s) for s in state["cuda"]])
 
+# %% ../nbs/17_training.ipynb #ca91aa33
+def seal_of(
+    meta: dict,  # of a checkpoint
+) -> int:
+    "CRC-32 of all that a checkpoint's `meta.json` says, but for the seal itself."
+    return zlib.crc32(json.dumps({k: v for k, v in meta.items() if k != "seal"}, sort_keys=True).encode())
+
 # %% ../nbs/17_training.ipynb #db5d7168
 def to_bytes(
     tensors: dict[str, torch.Tensor] # name -> tensor on any device
@@ -266,6 +273,7 @@ def write_checkpoint(
              "optimisers.json": json.dumps(plain).encode(), "optimisers.safetensors": to_bytes(tensors)}
     if ema is not None: files["ema.safetensors"] = to_bytes(ema)
     meta = dict(meta, files={n: [len(b), zlib.crc32(b)] for n, b in files.items()})
+    meta["seal"] = seal_of(meta)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with atomic_folder(folder) as tmp:
         for n, b in dict(files, **{"meta.json": json.dumps(meta).encode()}).items(): (Path(tmp) / n).write_bytes(b)
@@ -277,17 +285,21 @@ def read_checkpoint(
 ) -> dict: # meta, structure, model, optimisers, ema (CPU tensors)
     "Read and verify one checkpoint. Raises `DataError` that names the file."
     folder, got = Path(folder), {}
+    mend = "use another checkpoint of the run"
     try: meta = read_json(folder / "meta.json")
-    except DataError as e: raise DataError(f"damaged: {e.problem}", file=e.file, mend="use another checkpoint of the run")
-    for name, (size, crc) in meta["files"].items():
+    except DataError as e: raise DataError(f"damaged: {e.problem}", file=e.file, mend=mend)
+    with reading(folder / "meta.json", "list of a checkpoint", mend):
+        if "seal" in meta and meta["seal"] != seal_of(meta): raise DataError("damaged: checksum wrong", file=folder / "meta.json", mend=mend)    # older checkpoints have none
+        files = {n: (int(size), int(crc)) for n, (size, crc) in meta["files"].items() if Path(n).name == n}
+    for name, (size, crc) in files.items():
         if only and name not in only: continue
         file = folder / name
-        if not file.exists(): raise DataError("missing from the checkpoint", file=file, mend="use another checkpoint")
+        if not file.is_file(): raise DataError("missing from the checkpoint", file=file, mend="use another checkpoint")
         data = file.read_bytes()
         if len(data) != size or zlib.crc32(data) != crc:
-            raise DataError(f"damaged: {len(data)} of {size} bytes, checksum {'right' if zlib.crc32(data) == crc else 'wrong'}", file=file, mend="use another checkpoint of the run")
-        got[name] = safetensors.torch.load(data) if name.endswith(".safetensors") else json.loads(data)
-    optimisers = join_tensors(got["optimisers.json"], got["optimisers.safetensors"]) if "optimisers.json" in got else {}
+            raise DataError(f"damaged: {len(data)} of {size} bytes, checksum {'right' if zlib.crc32(data) == crc else 'wrong'}", file=file, mend=mend)
+        with reading(file, "part of a checkpoint", mend): got[name] = safetensors.torch.load(data) if name.endswith(".safetensors") else json.loads(data)
+    with reading(folder / "optimisers.json", "part of a checkpoint", mend): optimisers = join_tensors(got["optimisers.json"], got["optimisers.safetensors"]) if "optimisers.json" in got else {}
     return dict(meta=meta, structure=got.get("structure.json"), model=got.get("model.safetensors"), optimisers=optimisers, ema=got.get("ema.safetensors"))
 
 # %% ../nbs/17_training.ipynb #3f486caa
@@ -315,6 +327,14 @@ def newest_checkpoint(
     if first: raise DataError(first.problem + older, file=first.file, mend="start again in another folder, or bring back a copy")
 
 # %% ../nbs/17_training.ipynb #cc9491cf
+def read_config(
+    run,      # run folder
+) -> dict:    # method, preset, config
+    "What `config.json` of a run says. DataError when it names no method."
+    said = read_json(file := Path(run) / "config.json")
+    if not isinstance(said, dict) or not isinstance(said.get("method"), str) or "config" not in said: raise DataError("it does not say which method was trained, and how", file, "name a folder that `nsc_nb train` wrote")
+    return said
+
 @patch
 def save_config(self: Method, run):
     "Write `config.json`: method, preset and config."
@@ -328,7 +348,7 @@ def restore(self: Method, state: dict, averaged=False):
     "Rebuild from a checkpoint's structure and copy its tensors in; `averaged` takes the running averages where there are any."
     self.rebuild(state["structure"])
     try: self.load_state_dict({**state["model"], **(state["ema"] or {} if averaged else {})})
-    except RuntimeError as e: raise DataError(f"the tensors do not fit what structure.json builds: {e}", mend="load with the version of the method that wrote the run")
+    except RuntimeError as e: raise DataError(f"the tensors do not fit what structure.json builds: {' '.join(str(e).split())[:200]}", mend="load with the version of the method that wrote the run")
     return self
 
 # %% ../nbs/17_training.ipynb #919fe3bf
@@ -339,14 +359,16 @@ def load(cls: Method,
     device=None, # where to put it; None = CPU
 ):
     "A trained method, ready to render, without its capture. Raises `DataError`, `ConfigError`."
-    saved = read_json(Path(run) / "config.json")
+    saved = read_config(run)
     kind = Method.registry.get(saved["method"]) if cls is Method else cls
     if kind is None: raise ConfigError(f"method '{saved['method']}' is not known; known: {sorted(Method.registry)}", mend="import the module that defines it")
     if kind.name != saved["method"]: raise ConfigError(f"this run was trained by '{saved['method']}', not by '{kind.name}'", mend="use Method.load(run)")
     config = from_dict(kind.config_class, saved["config"]) if kind.config_class else saved["config"]
     state = newest_checkpoint(run, step, only=("structure.json", "model.safetensors", "ema.safetensors"))
     if state is None: raise DataError("the run has no checkpoint yet", file=Path(run) / "checkpoints", mend="train for longer, or pass save_every")
-    return kind(config, None, structure=state["structure"]).restore(state, averaged=True).to(device or "cpu").eval()
+    with reading(run, "run", "use another checkpoint of the run, or the version that wrote it"):
+        if not isinstance(state["structure"], dict): raise TypeError("structure.json holds no table")
+        return kind(config, None, structure=state["structure"]).restore(state, averaged=True).to(device or "cpu").eval()
 
 # %% ../nbs/17_training.ipynb #c862c975
 def ema_warmup(
@@ -526,19 +548,21 @@ def resume(self: Loop, run) -> bool: # False when there is no checkpoint
         if self.rank and which[0] is not None: state = newest_checkpoint(run, which[0])
     if state is None: return False
     meta = state["meta"]
-    self.index, self.step, self.total, self.seconds = meta["phase_index"], meta["phase_step"], meta["step"], meta["seconds"]
-    if self.index >= len(self.phases) or self.phase.name != meta["phase"]:
-        raise ConfigError(f"the run stopped in phase '{meta['phase']}', which this plan does not have at place {self.index}", mend="resume with the config of the run")
-    self.method.restore(state)
-    self.arm()
-    for name, o in self.optimisers.items():
-        rates = [g["initial_lr"] for g in o.param_groups]
-        o.load_state_dict(state["optimisers"][name])
-        for g, rate in zip(o.param_groups, rates): g["initial_lr"] = rate
-    if self.ema:
-        for k, v in state["ema"].items(): self.ema.mean[k].copy_(v)
+    with reading(Path(run) / "checkpoints", "state of a training", "remove the newest checkpoint, and go on from the one before"):
+        self.index, self.step, self.total = (int(meta[k]) for k in ("phase_index", "phase_step", "step")); self.seconds = float(meta["seconds"])
+        if not 0 <= self.index < len(self.phases) or self.phase.name != meta["phase"]:
+            raise ConfigError(f"the run stopped in phase '{meta['phase']}', which this plan does not have at place {self.index}", mend="resume with the config of the run")
+        if not 0 <= self.step <= self.total: raise DataError(f"step {self.step} of a phase, step {self.total} in all", file=Path(run) / "checkpoints")
+        self.method.restore(state)
+        self.arm()
+        for name, o in self.optimisers.items():
+            rates = [g["initial_lr"] for g in o.param_groups]
+            o.load_state_dict(state["optimisers"][name])
+            for g, rate in zip(o.param_groups, rates): g["initial_lr"] = rate
+        if self.ema:
+            for k, v in state["ema"].items(): self.ema.mean[k].copy_(v)
+        set_rng_state(meta["rng"])
     if self.rank == 0: tidy(Path(run) / "checkpoints", self.total)
-    set_rng_state(meta["rng"])
     return True
 
 # %% ../nbs/17_training.ipynb #f53ee6b8
@@ -584,17 +608,19 @@ def read_log(
     run,           # run folder
     until=math.inf # rows up to this step
 ) -> list[dict]:
-    "Rows of `metrics.jsonl`, oldest first."
+    "Rows of `metrics.jsonl`, oldest first; lines that are none are passed over."
     file, rows = Path(run) / "metrics.jsonl", []
-    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
-        try: rows.append(json.loads(line))
-        except json.JSONDecodeError: log.warning("metrics.jsonl: a broken line was skipped")
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else ():
+        try: row = json.loads(line)
+        except (ValueError, RecursionError): row = None
+        if isinstance(row, dict) and isinstance(row.get("step"), (int, float)): rows.append(row)
+        else: log.warning("metrics.jsonl: a broken line was skipped")
     return [r for r in rows if r["step"] <= until]
 
 # %% ../nbs/17_training.ipynb #d4e45feb
 def trim_log(run, until: int):
     "Keep the rows of `metrics.jsonl` up to a step."
-    if not (file := Path(run) / "metrics.jsonl").exists(): return
+    if not (file := Path(run) / "metrics.jsonl").is_file(): return
     rows = read_log(run, until)
     with atomic_write(file) as tmp: Path(tmp).write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
 
@@ -619,10 +645,11 @@ def check_run(
 ):
     "Raises `ConfigError` when the folder is not empty and `resume` is False, or when it holds the run of another method."
     run = Path(run)
+    if run.exists() and not run.is_dir(): raise ConfigError(f"{run.name} is a file, not a folder", mend="name another folder; nothing was changed")
     if run.exists() and any(run.iterdir()) and not resume:
         raise ConfigError(f"the run folder {run.name} is not empty", mend="go on with resume=True (--resume), or name another folder; nothing was changed")
     if not (run / "config.json").exists(): return
-    before = read_json(run / "config.json")
+    before = read_config(run)
     if before["method"] != method.name: raise ConfigError(f"the run folder {run.name} holds a run of '{before['method']}', not of '{method.name}'", mend="name another folder")
 
 # %% ../nbs/17_training.ipynb #84563b42
@@ -633,8 +660,9 @@ def prepare_run(
 ):
     "Make the folders of a run and write its `config.json`."
     file = Path(run) / "config.json"
-    before = read_json(file) if file.exists() else None
-    for part in ("checkpoints", "figures", "renders"): (Path(run) / part).mkdir(parents=True, exist_ok=True)
+    before = read_config(run) if file.exists() else None
+    with writing(run):
+        for part in ("checkpoints", "figures", "renders"): (Path(run) / part).mkdir(parents=True, exist_ok=True)
     method.save_config(run)
     trim_log(run, step)
     if before and before != (now := read_json(file)):

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['MEND', 'VERBS', 'open_video', 'frames_of', 'video_facts', 'bottom_mask', 'dominant_homography', 'motion_mask',
-           'find_wearer_masks', 'read_frames', 'write_masks', 'film_pairs', 'find_film_cameras', 'frame_errors',
-           'film_figure', 'spans', 'video_text', 'prepare_video', 'PrepareVideo']
+           'find_wearer_masks', 'read_frames', 'write_masks', 'film_pairs', 'find_film_cameras', 'film_figure', 'spans',
+           'video_text', 'prepare_video', 'PrepareVideo']
 
 # %% ../nbs/06_video.ipynb #e535b93f
 import inspect, json, os, re, shutil, sys, time
@@ -18,9 +18,9 @@ import tyro
 from matplotlib.figure import Figure
 from PIL import Image
 from .core import ConfigError, DataError, log, read_json, write_json
-from .datasets import SUFFIXES, Capture, every_kth
+from .datasets import SUFFIXES, Capture, every_kth, frame_errors
 from .overview import thin, thumbnail, write_overview
-from .prepare import OURS, TRIES, Progress, find_cameras, work_folder, work_key, _features, _follow, _groups, _left_out, _mapping, _model, _put, _sfm, _shrink, _single, _write_capture
+from .prepare import OURS, TRIES, Progress, drop_work, find_cameras, work_folder, work_key, _features, _follow, _groups, _left_out, _mapping, _model, _put, _sfm, _shrink, _single, _write_capture
 
 # %% ../nbs/06_video.ipynb #f00e4260
 def open_video(
@@ -32,7 +32,8 @@ def open_video(
     if not video.is_file(): raise DataError("there is no such video" if not video.exists() else "this is a folder, not a video", video, "check the path; a folder of pictures is prepared by `nsc_nb prepare photos`")
     try: box = av.open(str(video))
     except (OSError, ValueError, av.error.FFmpegError): raise DataError("this is no video that can be opened", video, "convert it to mp4 (H.264)") from None
-    if not box.streams.video: box.close(); raise DataError("there is sound in this file, and no picture", video, "name the file with the pictures")
+    if not box.streams.video: box.close(); raise DataError("no picture was found in this file: it is sound, or damaged", video, "name the file with the pictures, or copy it again")
+    if box.streams.video[0].codec_context is None: box.close(); raise DataError("the pictures in this file are coded in a way that is not known here", video, "convert it to mp4 (H.264), or copy it again")
     return box
 
 # %% ../nbs/06_video.ipynb #554b85d7
@@ -52,7 +53,8 @@ def frames_of(
                 if fps is None and i % (every or 1) or fps is not None and int(t * fps + 1e-6) <= tick: continue
                 tick = int(t * (fps or 0) + 1e-6); a = np.rot90(frame.to_ndarray(format="rgb24"), getattr(frame, "rotation", 0) // 90)
                 yield i, float(t), np.array(_shrink(Image.fromarray(np.ascontiguousarray(a)), max_size)) if max_size else np.ascontiguousarray(a)
-        except (OSError, ValueError, RuntimeError) as e: raise DataError(f"this video breaks off: {type(e).__name__}", video, "copy it again, or convert it to mp4 (H.264)") from None
+        except GeneratorExit: raise
+        except Exception as e: raise DataError(f"this video breaks off: {type(e).__name__}", video, "copy it again, or convert it to mp4 (H.264)") from None
 
 # %% ../nbs/06_video.ipynb #88a0e9b0
 def video_facts(
@@ -200,18 +202,6 @@ def find_film_cameras(
             e = DataError(f"no cameras were found within {seconds:g} seconds", mend="start again: it goes on where it stopped; or give more `seconds`, fewer frames (`every`, `fps`), or smaller ones (`sfm_size`)"); e.keep = True; raise e
     return find_cameras(work, seconds, seed, features, True, tell)
 
-# %% ../nbs/06_video.ipynb #158b2ae1
-def frame_errors(
-    capture,    # Capture with observed points
-) -> tuple:     # median error (N,) px, NaN where nothing was seen; number of points (N,)
-    "How well each frame's points land where they were seen."
-    p = capture.points() or {}; n = len(capture); out, count = np.full(n, np.nan), np.zeros(n, int)
-    if "uv" not in p: return out, count
-    for i in range(n):
-        mine = p["photo"] == i; count[i] = mine.sum()
-        if count[i]: uv = capture.cameras[i].project(torch.from_numpy(p["xyz"][p["point"][mine]]))[0][0].numpy(); out[i] = np.median(np.linalg.norm(uv - p["uv"][mine], axis=1))
-    return out, count
-
 # %% ../nbs/06_video.ipynb #14707aa2
 def film_figure(
     capture,       # Capture of a film
@@ -309,7 +299,7 @@ def prepare_video(
     "A film to a capture; goes on where an earlier start stopped. DataError for what is no video, has too few frames, or cannot be connected."
     s = dict(every=every, fps=fps, max_size=max_size, sfm_size=sfm_size, wearer=str(wearer), overlap=overlap, features=features, test_every=test_every, seed=seed); tell = Progress(progress); video_facts(video)
     masks = [] if str(wearer) in ("none", "bottom", "motion") else list(find_wearer_masks(wearer).values()); key = work_key([video, *masks], film=1, **s); t = Path(dst)/"transforms.json"
-    if t.is_file() and read_json(t).get("prepared", {}).get("key") == key: return Capture.load(dst)
+    if t.is_file() and read_json(t).get("prepared", {}).get("key") == key: drop_work(dst); return Capture.load(dst)
     _check_folder(dst); log.info("looking for the cameras of %s", Path(video).name)
     try:
         with work_folder(dst, work_key([video, *masks], film=1, **{k: v for k, v in s.items() if k not in ("test_every",)})) as work: _make_film(video, dst, work, dict(key=key), s, seconds, tell)

@@ -26,8 +26,8 @@ from PIL import Image
 from scipy.spatial.transform import Rotation
 from ..cameras import Cameras, near_far_from_points, opencv_to_opengl, w2c_to_c2w
 from ..colmap import Model, _capture_points, _where, check_destination, fit_lens, model_from_capture, points_box, read_model, result_folder, write_model
-from ..core import ConfigError, DataError, atomic_write, log, nearest, read_json, write_json
-from ..datasets import SUFFIXES, Capture, _f, _upright_size, filter_dated, from_days, parse_date, to_days, to_rgb8, write_points
+from ..core import ConfigError, DataError, atomic_write, log, nearest, read_arrays, read_json, write_json
+from ..datasets import SUFFIXES, Capture, _f, _inside, _upright_size, filter_dated, from_days, parse_date, to_days, to_rgb8, write_points
 from ..labels import sky_mask
 from ..region import inside, write_ply
 
@@ -280,9 +280,9 @@ def read_labels(
     "The label map of a photo. DataError when it is missing, damaged, or of another size."
     file = Path(file); bad = lambda why, mend="make it again with `nsc_nb chronology labels`": DataError(why, file, mend)
     try:
-        if file.suffix == ".npz":
-            with np.load(file, allow_pickle=False) as zipped: a = zipped["arr_0"]
-        elif file.suffix == ".npy": a = np.load(file, allow_pickle=False)
+        if not file.is_file(): raise FileNotFoundError
+        if file.suffix == ".npz": a = read_arrays(file)["arr_0"]
+        elif file.suffix == ".npy": a = read_arrays(file)[""]
         else:
             with Image.open(file) as im: a = np.array(im)
     except FileNotFoundError: raise bad("there is no label map for this photo", "make it with `nsc_nb chronology labels`, or put the photo's name into annots/trash.txt") from None
@@ -496,6 +496,17 @@ class Layout:
     note: dict = field(default_factory=dict)  # start, end (ISO), test (names), rows {name: row}
 
 # %% ../../nbs/20_chronology.published.ipynb #9aeefd3c
+def _note(file):
+    "What an import or an export noted, checked."
+    note = read_json(file); text = lambda v: v is None or isinstance(v, str)
+    if not isinstance(note, dict) or not isinstance(t := note.get("test", []), list) or not all(isinstance(v, str) for v in t) or not text(note.get("start")) or not text(note.get("end")) \
+            or not isinstance(r := note.get("rows") or {}, dict) or not all(isinstance(v, int) for v in r.values()):
+        raise DataError("`test` is a list of names, `start` and `end` are dates, `rows` are whole numbers", file, "correct it, or remove the file")
+    for k in ("start", "end"):
+        try: note.get(k) is not None and to_days(note[k])
+        except DataError as e: raise DataError(f"`{k}`: {e.problem}", file, e.mend) from None
+    return note
+
 def open_layout(
     folder,     # in the published layout
 ) -> Layout:
@@ -510,7 +521,7 @@ def open_layout(
     stems = {}; note = root/"annots"/"nsc_nb.json"
     for r in rows.values():
         if (twin := stems.setdefault(Path(r["name"]).stem, r["name"])) != r["name"]: raise DataError(f"`{twin}` and `{r['name']}` would share one label map, and one row of the lists", root/"dense"/"images", "rename one of them, and register the photos again")
-    return Layout(root, rows, model, read_list(root/"annots"/"train.txt"), read_trash(root), dropped, read_json(note) if note.is_file() else {})
+    return Layout(root, rows, model, read_list(root/"annots"/"train.txt"), read_trash(root), dropped, _note(note) if note.is_file() else {})
 
 # %% ../../nbs/20_chronology.published.ipynb #59df22b2
 def keep_rows(
@@ -650,7 +661,7 @@ def _check_export(capture):
 # %% ../../nbs/20_chronology.published.ipynb #4c6d0df6
 def _mesh_of(capture, key):
     "Vertices for a mesh file of the layout, or None."
-    if key in capture.extra and (capture.root/capture.extra[key]).is_file(): return read_vertices(capture.root/capture.extra[key])
+    if key in capture.extra: return read_vertices(_inside(capture.root, capture.extra[key], f"`{key}`"))
     box, points = capture.extra.get("aabb"), capture.points()
     if key == "octree_path" or (box is None and points is None): return None
     if box is None: return points["xyz"]

@@ -16,6 +16,7 @@ from scipy.spatial.transform import Rotation, Slerp
 
 # %% ../../nbs/40_osn.data.ipynb #2a6189e1
 from ..core import DataError
+from ..datasets import _inside
 from ..movers import ObjectSfM, load_sfm, save_sfm
 
 # %% ../../nbs/40_osn.data.ipynb #0c2f02e8
@@ -205,7 +206,7 @@ def capture_objects(
     trim=True,        # as for `object_data`
 ):                    # -> K ObjectData, names of the V photos
     "Objects of a capture, prepared now if they are not yet. Raises DataError."
-    if name := capture.extra.get("osn_objects"): objects = load_objects(capture.root/name); return fill_gaps(objects, gaps), film_of(capture, len(objects[0].visible))
+    if name := capture.extra.get("osn_objects"): objects = load_objects(_inside(capture.root, name, "`osn_objects`")); return fill_gaps(objects, gaps), film_of(capture, len(objects[0].visible))
     if not (name := capture.extra.get("object_sfm")): raise DataError("there are no objects beside the photos: neither osn_objects nor object_sfm is named", capture.root/"transforms.json", "prepare a film and its masks with: nsc_nb osn prepare VIDEO MASKS DST")
-    parts = load_sfm(capture.root/name); names = film_of(capture, len(parts[0].registered))
+    parts = load_sfm(_inside(capture.root, name, "`object_sfm`")); names = film_of(capture, len(parts[0].registered))
     return fill_gaps(objects_data(parts, capture.cameras[[capture.index(n) for n in names]], near, far, trim), gaps), names

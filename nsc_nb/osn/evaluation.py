@@ -18,7 +18,7 @@ from typing import Annotated, Optional
 from fastcore.basics import patch
 
 # %% ../../nbs/44_osn.evaluation.ipynb #44737668
-from ..core import ConfigError, DataError, atomic_write, nearest, read_json, write_json
+from ..core import ConfigError, DataError, atomic_write, nearest, read_json, reading, write_json
 from ..figures import colour_depth, colour_labels, depth_range, error_map, to_uint8
 from ..metrics import METRICS, PROTOCOLS, protocol as named_protocol, psnr
 from ..movers import load_sfm, scales_gt
@@ -58,8 +58,7 @@ def covis_file(
     i = capture.index(name); path = next((p for f in COVIS_FIELDS[form] if (p := capture.frames[i].get(f))), None)
     if path is None: return None
     from PIL import Image
-    try: m = np.asarray(Image.open(capture.root/path).convert("L")) > 127
-    except OSError: raise DataError("cannot be read as a picture", capture.root/path, "make it again: nsc_nb osn covis CAPTURE") from None
+    with reading(_inside(capture.root, path, "the co-visibility mask"), "picture", "make it again: nsc_nb osn covis CAPTURE"), Image.open(capture.root/path) as im: m = np.asarray(im.convert("L")) > 127
     if m.shape != (size := (int(capture.cameras.height[i]), int(capture.cameras.width[i]))): raise DataError(f"a mask of {m.shape}, for a photo of {size}", capture.root/path, "make it again: nsc_nb osn covis CAPTURE")
     return m
 

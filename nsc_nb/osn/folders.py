@@ -22,8 +22,8 @@ from scipy.spatial.transform import Rotation
 # %% ../../nbs/40_osn.folders.ipynb #e377bf5e
 from ..cameras import Cameras, convert_axes, opencv_to_opengl, opengl_to_opencv, w2c_to_c2w
 from ..colmap import lens_numbers, read_model, result_folder
-from ..core import ConfigError, DataError, log, nearest, read_json, write_json
-from ..datasets import Capture
+from ..core import ConfigError, DataError, log, nearest, read_arrays, read_json, reading, write_json
+from ..datasets import Capture, _number
 from ..formats import angle_to_focal, focal_to_angle
 from ..movers import MoversScene, ObjectSfM, save_sfm, scales_gt
 from .data import ObjectData, capture_objects, film_of, objects_data, save_objects, scene_to_world
@@ -106,7 +106,7 @@ def focal_of(
     file,  # for messages
 ) -> tuple:  # kind ("indoor" | "dynamic_scene"), focal px, width, height
     "Kind and lens of a transforms file. DataError when it is none of OSN's."
-    missing = [k for k in ("img_h", "img_w") if not isinstance(doc.get(k), (int, float)) or doc[k] < 1]
+    missing = [k for k in ("img_h", "img_w") if not isinstance(doc.get(k), (int, float)) or not 1 <= doc[k] < 1e6]
     lens = next((k for k in ("camera_angle_x", "focal") if isinstance(doc.get(k), (int, float)) and 0 < doc[k] and (k == "focal" or doc[k] < math.pi)), None)
     if missing or lens is None: raise DataError(f"no {' and no '.join(f'`{k}`' for k in missing) or 'lens'}", file, "OSN's files have img_w, img_h, and either camera_angle_x (radians) or focal (pixels)")
     w, h = int(doc["img_w"]), int(doc["img_h"]); return ("indoor", angle_to_focal(doc["camera_angle_x"], w), w, h) if lens == "camera_angle_x" else ("dynamic_scene", float(doc["focal"]), w, h)
@@ -114,7 +114,7 @@ def focal_of(
 # %% ../../nbs/40_osn.folders.ipynb #97526960
 def _whole(v, where, file, most):
     "`v` as a whole number from 0 to `most`."
-    if isinstance(v, bool) or not isinstance(v, (int, float)) or v != int(v) or not 0 <= v <= most: raise DataError(f"{where} is {v!r}, not a whole number from 0 to {most}", file, "it names a frame of the film; correct it")
+    if isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 <= v <= most or v != int(v): raise DataError(f"{where} is {v!r}, not a whole number from 0 to {most}", file, "it names a frame of the film; correct it")
     return int(v)
 
 # %% ../../nbs/40_osn.folders.ipynb #71c0dd7c
@@ -142,7 +142,7 @@ def read_split(
         n = i if kind == "indoor" else file_number(f["file_path"])
         if n in rows: raise DataError(f"two frames have the picture number {n}", file, "keep one of them")
         rows[n] = f
-    rows = dict(sorted(rows.items())); centre = [doc.get(k, v / 2) for k, v in (("cx", w), ("cy", h))]; names = [f"{split}_{n:04d}.png" for n in rows]
+    rows = dict(sorted(rows.items())); centre = [_number(doc.get(k, v / 2), f"`{k}`", file) for k, v in (("cx", w), ("cy", h))]; names = [f"{split}_{n:04d}.png" for n in rows]
     cameras = published_cameras(_poses(rows, "transform_matrix", (0,), file), focal, w, h, centre, name=names)
     try: cameras.validate()
     except DataError as e: raise DataError(f"{e.file}: {e.problem}", file, e.mend) from None
@@ -175,8 +175,8 @@ def write_objects(
 def _array(file, shape, finite=True):
     "An array of numbers of a shape (None: any length). DataError otherwise."
     if not Path(file).is_file(): raise DataError("this file is missing", file, "copy the whole scene, or run its preparation again")
-    try: a = np.load(file, allow_pickle=False)
-    except Exception: raise DataError("this is no .npy file of numbers", file, "copy it again") from None
+    try: a = read_arrays(file)[""]
+    except (DataError, KeyError): raise DataError("this is no .npy file of numbers", file, "copy it again") from None
     if a.dtype.kind not in "biuf" or a.ndim != len(shape) or any(s not in (None, n) for n, s in zip(a.shape, shape)): raise DataError(f"holds {a.dtype} of shape ({' x '.join(map(str, a.shape))}), not numbers of shape ({' x '.join('any' if s is None else str(s) for s in shape)})", file, "write it again for this film: one row a frame, or a key-point")
     if finite and not np.isfinite(a).all(): raise DataError("holds numbers that are not finite", file, "mend the reconstruction of this object")
     return a
@@ -244,7 +244,7 @@ def _place_picture(src, dst, size, white):
     try:
         with Image.open(src) as im:
             im.load(); mode, found = im.mode, im.size; im = im.convert("RGBA") if mode in ("RGBA", "LA", "P", "PA") else im.convert("RGB") if mode in ("L", "1") else im
-    except OSError: raise DataError("cannot be read as a picture", src, "copy it again") from None
+    except Exception: raise DataError("cannot be read as a picture", src, "copy it again") from None
     if found != tuple(size): raise DataError(f"the picture is {found[0]} x {found[1]} pixels, its transforms file says {size[0]} x {size[1]}", src, "use the pictures that the file was made for")
     if im.mode not in ("RGB", "RGBA"): raise DataError(f"a picture of mode {mode} is no 8-bit colour picture", src, "save it as 8-bit RGB PNG")
     if mode == "RGB": shutil.copyfile(src, dst); return

@@ -24,7 +24,7 @@ from ..core import ConfigError, DataError, read_json, write_json
 from ..datasets import Capture, every_kth, list_photos, write_points
 from ..movers import ObjectSfM, load_sfm, save_sfm, _reconstruct
 from .tracks import Tracks, film_flow, flow_method, load_tracks, read_masks, save_tracks, track_film
-from ..prepare import _put, _shrink, settle, straighten, work_folder, work_key
+from ..prepare import _put, _shrink, drop_work, settle, straighten, work_folder, work_key
 from ..video import find_film_cameras, read_frames, video_facts
 
 # %% ../../nbs/40_osn.sfm.ipynb #7bef0f78
@@ -357,7 +357,7 @@ def prepare_osn(
     if every < 1 or focal is not None and not focal > 0: raise ConfigError(f"every {every} frames, focal length {focal}", "give a whole number from 1, and pixels")
     flow_method(flow, weights); check_destination(dst, force); source = Path(video); masks = Path(masks) if isinstance(masks, str) else masks
     key = _key(source, masks, dict(s, weights=str(weights)), init, poses)
-    if (Path(dst)/NOTE).is_file() and read_json(Path(dst)/NOTE).get("key") == key: return Capture.load(dst)
+    if (Path(dst)/NOTE).is_file() and read_json(Path(dst)/NOTE).get("key") == key: drop_work(dst); return Capture.load(dst)
     try:
         with work_folder(dst, key) as work: _make(source, masks, dst, work, s, dict(weights=weights, init=init, poses=poses), seconds, tell, dict(format="capture", made="nsc_nb osn prepare", key=key))
     finally: tell.close()

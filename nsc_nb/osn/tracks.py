@@ -17,7 +17,7 @@ from PIL import Image
 from scipy.spatial import cKDTree
 
 # %% ../../nbs/40_osn.tracks.ipynb #0ea7d6c1
-from ..core import ConfigError, DataError, atomic_write, nearest, reading
+from ..core import ConfigError, DataError, atomic_write, check_arrays, nearest, read_arrays, reading
 
 # %% ../../nbs/40_osn.tracks.ipynb #9c61ef0e
 PICTURES, ARRAYS, MOST = (".png", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg", ".webp"), (".npy", ".npz"), 64
@@ -26,10 +26,7 @@ def _read_array(path):
     "One array of a mask file: ids (H,W), planes (K,H,W), or colours (H,W,3)."
     try:
         if path.suffix.lower() in ARRAYS:
-            a = np.load(path, allow_pickle=False)
-            if not isinstance(a, np.ndarray):
-                with a: a = a["masks"] if "masks" in a else a[a.files[0]]
-            return a
+            a = read_arrays(path); return a["masks"] if "masks" in a else a[next(iter(a))]
         with Image.open(path) as im: return np.asarray(im if im.mode in ("P", "1", "L", "I", "I;16") else im.convert("L" if im.mode == "LA" else "RGB"))
     except Exception: raise DataError("this mask cannot be read", path, "write it again as PNG, or as .npy without pickled objects") from None
 
@@ -110,7 +107,7 @@ def read_masks(
     where, objects = source if isinstance(source, (str, Path)) else None, []
     if isinstance(source, dict): codes = {k: _codes(np.asarray(v), k) for k, v in source.items()}
     elif Path(source).suffix.lower() == ".npz" and Path(source).is_file():
-        with reading(source, "file of masks", "write it again with np.savez, numbers only"), np.load(source, allow_pickle=False) as z: codes = {k: _codes(z[k], f"{source}, `{k}`") for k in z.files}
+        with reading(source, "file of masks", "write it again with np.savez, numbers only"): codes = {k: _codes(a, f"{source}, `{k}`") for k, a in read_arrays(source).items()}
     else: files, objects = _files(source); codes = {s: _planes(f) if objects else _codes(_read_array(f), f) for s, f in files.items()}
     kinds = {c.ndim for c in codes.values()}; kind = "planes" if kinds == {3} else "ids"
     if len(kinds) > 1: raise DataError("some masks are stacks of planes, some maps of ids", where, "write them all in one way")
@@ -232,8 +229,8 @@ def read_flow(
 ):          # -> flow (H,W,2) float32 px, mask (H,W) bool
     "One flow. DataError when the file is none."
     try:
-        with np.load(file, allow_pickle=False) as z: flow, mask = z["flow"], z["mask"]
-    except Exception: raise DataError("this is no flow", file, "remove it: it is made again") from None
+        z = read_arrays(file); flow, mask = z["flow"], z["mask"]
+    except (DataError, KeyError): raise DataError("this is no flow", file, "remove it: it is made again") from None
     if flow.ndim != 3 or flow.shape[2] != 2 or mask.shape != flow.shape[:2]: raise DataError(f"a flow of shape {flow.shape} and a mask of {mask.shape}", file, "remove it: it is made again")
     return np.asarray(flow, np.float32), np.asarray(mask, bool)
 
@@ -367,11 +364,12 @@ def load_tracks(
     "Read tracks. DataError when they are broken or do not fit each other."
     path = Path(path)
     try:
-        if path.is_dir(): uv, visible, ids = (np.load(path/f"{n}.npy", allow_pickle=False) for n in ("trajectories", "visibilities", "segm_preds")); names, dropped, visible = [], (0, 0), visible > .5; uv = np.where(visible[..., None], uv + .5, 0)
-        else:
-            with np.load(path, allow_pickle=False) as z: uv, visible, ids, names, dropped = z["uv"], z["visible"], z["ids"], z["names"].tolist(), tuple(z["dropped"].tolist())
+        if path.is_dir(): uv, visible, ids = (read_arrays(path/f"{n}.npy")[""] for n in ("trajectories", "visibilities", "segm_preds")); names, dropped, visible = [], (0, 0), visible > .5; uv = np.where(visible[..., None], uv + .5, 0)
+        else: z = read_arrays(path); uv, visible, ids, names, dropped = z["uv"], z["visible"], z["ids"], z["names"].tolist(), tuple(z["dropped"].tolist())
     except Exception: raise DataError("these are no tracks", path, "make them again with `track_film`") from None
     if uv.ndim != 3 or uv.shape[2] != 2 or visible.shape != uv.shape[:2] or ids.shape != uv.shape[:1]: raise DataError(f"shapes {uv.shape}, {visible.shape}, {ids.shape} do not fit each other", path, "make them again with `track_film`")
+    check_arrays(dict(uv=uv, visible=visible, ids=ids), dict(uv=("f", "N", "V", 2), visible=("biu", "N", "V"), ids=("iu", "N")), path, "make them again with `track_film`")
+    if len(ids) and ids.min() < 0: raise DataError("a track has an id below 0", path, "make them again with `track_film`")
     with reading(path, "file of tracks", "make it again with `track_film`"): return Tracks(uv.astype(np.float32), visible.astype(bool), ids.astype(np.int64), names, dropped)
 
 # %% ../../nbs/40_osn.tracks.ipynb #186d3943

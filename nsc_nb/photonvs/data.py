@@ -23,7 +23,7 @@ from PIL import Image, ImageOps
 from ..cameras import opencv_to_opengl, opengl_to_opencv, w2c_to_c2w
 from ..chronology.published import _Array, read_pickled
 from ..colmap import result_folder
-from ..core import ConfigError, DataError, atomic_write, log, nearest, read_json, write_json
+from ..core import ConfigError, DataError, atomic_write, check_arrays, log, nearest, read_arrays, read_json, reading, write_json
 from ..datasets import Capture, _upright_size, list_photos, shuffled, to_rgb8
 from ..formats import _real_estate_rows, _stamps, angle_to_focal
 from ..loops import write_clip
@@ -61,7 +61,7 @@ class Clip:
 
     def __post_init__(self):
         for name in (self.code, self.video):
-            if not re.fullmatch(r"[\w=+ .-]*", name) or set(name) == {"."}: raise DataError(f"`{name[:40]}` cannot be the name of a film", mend="take letters, digits, - and _")
+            if not re.fullmatch(r"[\w=+ .-]*", name) or set(name) == {"."}: raise DataError(f"{name[:40]!a} cannot be the name of a film", mend="take letters, digits, - and _")
     def __len__(self): return len(self.timestamp)
     def __repr__(self): return f"Clip({self.code}: {len(self)} frames from {self.timestamp[0] / 1e6:.3f} s, focal {self.lens[0, 1]:.4f})"
 
@@ -109,12 +109,14 @@ FIELDS = ("timestamp", "focal_x", "focal_y", "princ_x", "princ_y")
 
 def _clip_of_row(code, row, file):
     "A clip from a row of the table. DataError names what is missing or does not fit."
-    got = {k: v.real() if isinstance(v, _Array) else v for k, v in row.items()} if isinstance(row, dict) else {}
+    with reading(file, "table of clips", "make the file again from the clips' texts"): got = {k: v.real() if isinstance(v, _Array) else v for k, v in row.items()} if isinstance(row, dict) else {}
     for k in ("video_code", "pose", *FIELDS):
         if k not in got: raise DataError(f"clip `{code}` has no `{k}`", file, "make the file again from the clips' texts")
-    t, n = np.asarray(got["timestamp"], np.int64), len(np.atleast_1d(got["timestamp"])); lens = np.stack([np.asarray(got[k], float) for k in FIELDS[1:]], -1)
-    pose = np.asarray(got["pose"], float)
+    with reading(file, f"clip `{str(code)[:40]!a}`", "make the file again from the clips' texts"):
+        t, n = np.asarray(got["timestamp"], np.int64), len(np.atleast_1d(got["timestamp"])); lens = np.stack([np.asarray(got[k], float) for k in FIELDS[1:]], -1)
+        pose = np.asarray(got["pose"], float)
     if t.shape != (n,) or lens.shape != (n, 4) or pose.shape != (n, 3, 4): raise DataError(f"clip `{code}` has {n} time stamps, and its poses are {' x '.join(map(str, pose.shape))}", file, "make the file again from the clips' texts")
+    if not n or not np.isfinite(lens).all() or not np.isfinite(pose).all(): raise DataError(f"clip `{code}` has {'numbers that are not finite' if n else 'no frame'}", file, "make the file again from the clips' texts")
     bottom = np.broadcast_to([[[0., 0, 0, 1]]], (n, 1, 4)); return Clip(str(code), str(got["video_code"]), t, lens, torch.from_numpy(np.concatenate([pose, bottom], 1)))
 
 # %% ../../nbs/60_photonvs.data.ipynb #66b64c7b
@@ -128,9 +130,9 @@ def read_poses(
         except DataError as e: raise DataError(e.problem, file, mend) from None
         if not isinstance(table, dict): raise DataError("this is no table of clips", file, mend)
         return [_clip_of_row(c, r, file) for c, r in sorted(table.items())]
-    try:
-        with np.load(file, allow_pickle=False) as z: code, video, start, t, lens, pose = (z[k] for k in ("code", "video", "start", "timestamp", "lens", "pose"))
-    except (OSError, KeyError, ValueError) as e: raise DataError(f"this is no file of poses ({type(e).__name__})", file, mend) from None
+    z = read_arrays(file, "file of poses", mend); n = check_arrays(z, dict(code=("U", "C"), video=("U", "C"), start=("iu", "S"), timestamp=("iu", "N"), lens=("f", "N", 4), pose=("f", "N", 3, 4)), file, mend)
+    code, video, start, t, lens, pose = (z[k] for k in ("code", "video", "start", "timestamp", "lens", "pose"))
+    if n["S"] != n["C"] + 1 or start[0] != 0 or start[-1] != n["N"] or (np.diff(start.astype(np.int64)) < 1).any(): raise DataError("its clips do not follow each other", file, mend)
     cut = lambda v, i: v[start[i]:start[i + 1]]
     return [_clip_of_row(str(c), dict(video_code=str(video[i]), timestamp=cut(t, i), pose=cut(pose, i), **dict(zip(FIELDS[1:], cut(lens, i).T))), file) for i, c in enumerate(code)]
 
@@ -331,7 +333,7 @@ def own_photo(
 ):                 # -> uint8 (size, size, 3), focal_y
     "The square of a photo and its focal length, upright as EXIF says. DataError when nothing tells the focal length."
     w, h = _upright_size(file)
-    with Image.open(file) as im: film = im.getexif().get_ifd(0x8769).get(0xA405); a = to_rgb8(ImageOps.exif_transpose(im), file)
+    with reading(file, "picture"), Image.open(file) as im: film = im.getexif().get_ifd(0x8769).get(0xA405); a = to_rgb8(ImageOps.exif_transpose(im), file)
     if focal is None and fov_deg is not None: focal = angle_to_focal(np.deg2rad(fov_deg), 1., file)
     if focal is None and film: focal = film / 43.27 * np.hypot(w, h) / min(w, h)
     if focal is None: raise DataError("neither you nor the photo says how wide the lens is", file, "give fov_deg: about 50 for a phone held upright, 35 for a portrait lens")
@@ -472,7 +474,7 @@ def check(self: SamplingSpec,
 # %% ../../nbs/60_photonvs.data.ipynb #c55fcd31
 def _views(x):
     "Whole numbers, or ValueError."
-    if [int(i) for i in x] != list(x): raise ValueError(f"{x}"[:60])
+    if not isinstance(x, list) or [int(i) for i in x] != x: raise ValueError(f"{x}"[:60])
     return [int(i) for i in x]
 
 def read_spec(
@@ -483,6 +485,7 @@ def read_spec(
     doc = read_json(file); bad = lambda why, mend: DataError(why, file, mend); sets = isinstance(doc, dict) and "generation_sets" in doc
     for k in ("focal_y", "poses", *(("generation_sets", "generation_sets_conditioning") if sets else ("dependencies", "generation_order"))):
         if not isinstance(doc, dict) or k not in doc: raise bad(f"there is no `{k}`", "a sampling spec has focal_y, poses, dependencies and generation_order")
+    if not isinstance(doc["poses"], list): raise bad("`poses` is no list", "give a list of 4 x 4 tables")
     for k, p in enumerate(doc["poses"]):
         try: good = np.asarray(p, float).shape == (4, 4)
         except (ValueError, TypeError): good = False
@@ -494,7 +497,7 @@ def read_spec(
             groups = list(zip(doc["generation_sets"], doc["generation_sets_conditioning"], strict=True)); order, deps = [i for g, _ in groups for i in _views(g)], [None] * len(poses)
             for g, c in groups:
                 for i in _views(g): deps[i] = _views(c)
-    except (ValueError, TypeError, IndexError) as e: raise bad(f"a list holds something else than numbers of views ({e})", "correct it") from None
+    except (ValueError, TypeError, IndexError, OverflowError) as e: raise bad(f"a list holds something else than numbers of views ({e})", "correct it") from None
     if sets and not flatten and (large := next((k for k, (g, _) in enumerate(groups) if len(g) > 1), None)) is not None:
         raise bad(f"generation set {large} has {len(groups[large][0])} views at once, which PolyOculus generates and this method does not", "say `flatten` to generate them one by one, or give dependencies and generation_order")
     return SamplingSpec(focal, poses, deps, order).check(file)
@@ -567,8 +570,8 @@ def load_latent(self: SamplingFolder,
 ):         # -> (1, C, h, w) float32
     "A saved latent. DataError when it is none."
     file = self.latent(run, view)
-    try: z = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError): z = None
+    try: z = read_arrays(file)[""]
+    except (DataError, KeyError): z = None
     if z is None or z.ndim != 4 or z.dtype.kind != "f" or not np.isfinite(z).all(): raise DataError("this is no latent", file, "remove it, and the view is generated again")
     return torch.from_numpy(z.astype(np.float32))
 

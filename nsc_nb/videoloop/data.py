@@ -9,7 +9,7 @@ __all__ = ['MODES', 'MOVIES', 'LOOP_FILES', 'long_exposure', 'motion_classes', '
            'loop_advice', 'windows', 'prepare_loop', 'loop_text', 'PrepareLoop']
 
 # %% ../../nbs/50_videoloop.data.ipynb #6b184e02
-import itertools, re
+import itertools, os, re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Optional
@@ -22,13 +22,13 @@ from PIL import Image
 # %% ../../nbs/50_videoloop.data.ipynb #806e1fab
 from ..cameras import Cameras, convert_axes, w2c_to_c2w
 from ..colmap import depth_ranges
-from ..core import ConfigError, DataError, log, nearest, read_json, write_json
+from ..core import ConfigError, DataError, log, nearest, read_json, reading, write_json
 from ..datasets import Capture, list_photos, to_rgb8
 from ..formats import _count_check, _llff_rows, write_llff
 from ..loops import write_clip, write_clips
 from ..overview import write_overview
 from ..paths import mean_camera
-from ..prepare import Progress, find_cameras, straighten, work_folder, work_key, _left_out, _put, _write_capture
+from ..prepare import Progress, drop_work, find_cameras, straighten, work_folder, work_key, _left_out, _put, _write_capture
 from ..suitability import standing
 from ..video import dominant_homography, frames_of, video_facts
 
@@ -160,7 +160,10 @@ def decode(
 ):           # -> uint8 (F,H,W,3)
     "All frames of a clip. DataError when it cannot be read, or a frame is of another size."
     if isinstance(source, np.ndarray): return source
-    if isinstance(source, list): frames = [to_rgb8(Image.open(p), p) for p in source]
+    if isinstance(source, list):
+        frames = []
+        for p in source:
+            with reading(p, "picture"), Image.open(p) as im: frames.append(to_rgb8(im, p))
     else:
         movie, wanted = source if isinstance(source, tuple) else (source, None); frames = [f for _, _, f in frames_of(movie)]
         if wanted is not None and max(wanted) >= len(frames): raise DataError(f"frame {max(wanted)} is asked for, and there are {len(frames)}", movie, "correct `frame` in transforms.json")
@@ -324,8 +327,9 @@ def read_clips(
     test=None, # names or numbers of held-out views; None: what the capture says, or none
 ) -> Clips:
     "Clips with cameras, wherever they come from. DataError, with the mend."
-    if isinstance(source, Capture): out = capture_clips(source, factor)
-    elif (Path(source)/"transforms.json").is_file(): out = capture_clips(Capture.load(source), factor)
+    if isinstance(source, Capture) or (Path(source)/"transforms.json").is_file():
+        capture = source if isinstance(source, Capture) else Capture.load(source)
+        with reading(capture.root/"transforms.json", "list of clips", "`frame` and `fps` are numbers"): out = capture_clips(capture, factor)
     elif (Path(source)/"poses_bounds.npy").is_file(): out = read_llff_clips(source, factor)
     else: raise DataError("there is neither transforms.json nor poses_bounds.npy" if Path(source).is_dir() else "there is no such folder", source, "find the cameras of a film or of clips: prepare_loop(VIDEO, DST)")
     if test is not None: out.test = [out.names[out.index(t)] for t in test]
@@ -534,7 +538,7 @@ def prepare_loop(
     tell = Progress(progress)
     files = list_movies(video) if Path(video).is_dir() else [Path(video)]; [video_facts(f) for f in files]
     key = work_key([*files, *([poses] if poses else [])], loop=1, **s)
-    if _check_loop_folder(dst, key): return Capture.load(dst)
+    if _check_loop_folder(dst, key): drop_work(dst); return Capture.load(dst)
     try:
         with work_folder(dst, key) as work: _make_loop(video, dst, work, poses, s, dict(key=key, settings=s, video=Path(video).name), seconds, tell)
     except DataError as e: raise DataError(e.problem.replace("photos", "views"), e.file or video, e.mend and e.mend.replace("photos", "views")) from None
@@ -560,7 +564,9 @@ def _make_loop(video, dst, work, poses, s, report, seconds, tell):
 def _cut_windows(work, rows, s):
     "Rows for windows of the only clip, whose frames are written again."
     if len(rows) > 1: raise DataError(f"windows are cut from a single clip, and there are {len(rows)}: {', '.join(r['name'] for r in rows)}", mend="leave `windows` out, or bring one clip")
-    (r,) = rows; x = decode(work/"clips"/f"{r['name']}.mp4"); out = []
+    (r,) = rows; whole, out = work/"whole.mp4", []
+    if not whole.is_file(): os.replace(work/"clips"/f"{r['name']}.mp4", whole)          # the first window takes its name; a second start finds it here
+    x = decode(whole)
     for k, (a, b) in enumerate(windows(len(x), s["windows"])):
         name = f"{k:04d}"; write_clip(x[a:b], work/"clips"/f"{name}.mp4", r["fps"], s["crf"] and 6)
         Image.fromarray(np.round(x[a:b].mean(0)).astype(np.uint8)).save(work/"means"/f"{name}.png")

@@ -20,7 +20,7 @@ from skimage.util import img_as_ubyte
 # %% ../../nbs/55_videoloop.export.ipynb #a09dd2ac
 from ..cameras import Cameras
 from ..colmap import result_folder
-from ..core import DataError, read_json, write_json
+from ..core import DataError, read_json, reading, write_json
 from ..figures import to_uint8, write_video
 from ..renderers.planes import Tiles, atlas_grid, render_planes, vertex_grid
 from .data import decode
@@ -143,25 +143,40 @@ def read_obj(
 ):         # points (F, 3, 3), uv (F, 3, 2) v downwards, colours (F, 3, 3)
     "Faces of an OBJ with vertex colours, in the file's order. DataError names the line."
     got = dict(v=[], vt=[], f=[])
-    for i, line in enumerate(Path(file).read_text().splitlines()):
+    with reading(file, "geometry of a loop", "export the run again"): lines = Path(file).read_text(encoding="utf-8").splitlines()
+    for i, line in enumerate(lines):
         kind, _, rest = line.partition(" ")
         try:
             if kind == "f": got[kind].append([[int(x) - 1 for x in w.split("/")[:2]] for w in rest.split()])
             elif kind in got: got[kind].append([float(x) for x in rest.split()])
         except ValueError: raise DataError(f"line {i + 1} is not OBJ: {line[:40]}", file, "export the run again") from None
-    try: f, v, vt = np.array(got["f"]).reshape(-1, 3, 2), np.array(got["v"]).reshape(-1, 6), np.array(got["vt"]).reshape(-1, 2); return v[f[..., 0], :3], vt[f[..., 1]] * [1, -1] + [0, 1], v[f[..., 0], 3:]
-    except (ValueError, IndexError): raise DataError("vertices, colours and faces do not belong together", file, "export the run again") from None
+    try:
+        f, v, vt = np.array(got["f"]).reshape(-1, 3, 2), np.array(got["v"]).reshape(-1, 6), np.array(got["vt"]).reshape(-1, 2)
+        if not len(f) or f.min() < 0 or not np.isfinite(v).all() or not np.isfinite(vt).all(): raise ValueError
+        return v[f[..., 0], :3], vt[f[..., 1]] * [1, -1] + [0, 1], v[f[..., 0], 3:]
+    except (ValueError, IndexError, OverflowError): raise DataError("vertices, colours and faces do not belong together", file, "export the run again") from None
+
+def _meta(folder, *needed):
+    "`meta.json` of an export, checked for what its reader needs."
+    file = Path(folder)/"meta.json"; meta = read_json(file)
+    for k in needed:
+        if not isinstance(meta, dict) or k not in meta: raise DataError(f"there is no `{k}`", file, "export the run again")
+    if not isinstance(n := meta["frame_count"], int) or not 1 <= n <= 100_000: raise DataError(f"`frame_count` is {str(n)[:20]}", file, "export the run again")
+    return meta
+
+def _rgba(file):
+    "A picture as (h, w, 4) in [0, 1]."
+    with reading(file, "picture", "export the run again"), Image.open(file) as im: return np.asarray(im.convert("RGBA"), np.float32) / 255
 
 def read_folder(
     folder,  # in the published form
 ) -> Exported:
     "A published folder. DataError for a file that is missing or broken."
-    folder = Path(folder); meta = read_json(folder/"meta.json"); points, uv, colour = read_obj(folder/"geometry.obj"); loops = colour[:, 0, 1] > .5
+    folder = Path(folder); meta = _meta(folder, "frame_count"); points, uv, colour = read_obj(folder/"geometry.obj"); loops = colour[:, 0, 1] > .5
     if not (colour.max(2) > .5).all() or (colour[..., 2] > .5).any(): raise DataError("a vertex is neither still (red) nor looping (green)", folder/"geometry.obj", "export the run again")
-    def picture(name):
-        try: return np.asarray(Image.open(folder/name).convert("RGBA"), np.float32) / 255
-        except OSError as e: raise DataError(f"cannot be read ({type(e).__name__})", folder/name, "export the run again") from None
-    return Exported(meta, points, uv, loops, picture("static.png") if not loops.all() else None, np.stack([picture(f"dynamic/{k:04d}.png") for k in range(meta["frame_count"])]) if loops.any() else None)
+    frames = [_rgba(folder/f"dynamic/{k:04d}.png") for k in range(meta["frame_count"])] if loops.any() else []
+    if odd := [k for k, f in enumerate(frames) if f.shape != frames[0].shape]: raise DataError("is of another size than the first frame", folder/f"dynamic/{odd[0]:04d}.png", "export the run again")
+    return Exported(meta, points, uv, loops, _rgba(folder/"static.png") if not loops.all() else None, np.stack(frames) if frames else None)
 
 # %% ../../nbs/55_videoloop.export.ipynb #c4404e94
 def _edge(p, q, x, y): return (q[0] - p[0]) * (y - p[1]) - (q[1] - p[1]) * (x - p[0])
@@ -273,18 +288,21 @@ def read_compact(
     folder,  # of `export_compact`
 ) -> Exported:
     "A compact folder. DataError for a file that is missing or broken."
-    folder = Path(folder); meta = read_json(folder/"meta.json"); t, (R, Q), canvas = meta["tile"], meta["quads"], meta["canvas"]
-    try: table = np.fromfile(folder/"tiles.bin", "<u2").reshape(-1, 12)
-    except (OSError, ValueError): raise DataError("is missing or cut short", folder/"tiles.bin", "export the run again") from None
-    loops = table[:, 3] > 0; counts = [meta["still"]["count"], meta["loops"]["count"]]
-    if [int((~loops).sum()), int(loops.sum())] != counts: raise DataError(f"{len(table)} tiles, {sum(counts)} are promised", folder/"tiles.bin", "export the run again")
-    corner, uv = [], np.zeros((len(table), 4, 2)); k, i, j = table[:, :3].astype(int).T; d = np.array(canvas["depths"])[k]
-    for a in (0, 1):
-        for b in (0, 1): corner.append(np.stack([((j + b) * (canvas["size"][1] - 1) / Q - canvas["c"][0]) / canvas["f"][0] * d, ((i + a) * (canvas["size"][0] - 1) / R - canvas["c"][1]) / canvas["f"][1] * d, d], -1))
-    for kind, name in ((~loops, "still"), (loops, "loops")): uv[kind] = corner_uv(np.arange(kind.sum()), meta[name]["grid"], t)
-    size = lambda name: [v * t for v in meta[name]["grid"]]; faces = lambda v: v[:, [0, 2, 1, 1, 2, 3]].reshape(-1, 3, v.shape[-1]); wide = np.repeat(table[:, 4:].view(np.float16).astype(np.float32), 2, 0)
-    try: still = colour_planes(np.asarray(Image.open(folder/"still.webp").convert("RGB")), *size("still")) if counts[0] else None
-    except OSError as e: raise DataError(f"cannot be read ({type(e).__name__})", folder/"still.webp", "export the run again") from None
-    film = np.stack([colour_planes(f, *size("loops")) for f in decode(folder/"loops.mp4")]) if counts[1] else None
-    if film is not None and len(film) != meta["frame_count"]: raise DataError(f"{len(film)} frames, {meta['frame_count']} are promised", folder/"loops.mp4", "export the run again")
+    folder, again = Path(folder), "export the run again"; meta = _meta(folder, "frame_count", "tile", "quads", "canvas", "still", "loops")
+    with reading(folder/"tiles.bin", "list of tiles", again): table = np.fromfile(folder/"tiles.bin", "<u2").reshape(-1, 12)
+    with reading(folder/"meta.json", "description of a loop", again):
+        t, (R, Q), canvas = meta["tile"], meta["quads"], meta["canvas"]; loops = table[:, 3] > 0; counts = [meta["still"]["count"], meta["loops"]["count"]]
+        size = {k: [int(v) * int(t) for v in meta[k]["grid"]] for k in ("still", "loops")}
+        if [int((~loops).sum()), int(loops.sum())] != counts: raise DataError(f"{len(table)} tiles, {sum(counts)} are promised", folder/"tiles.bin", again)
+        corner, uv = [], np.zeros((len(table), 4, 2)); k, i, j = table[:, :3].astype(int).T; d = np.array(canvas["depths"], float)[k]
+        for a in (0, 1):
+            for b in (0, 1): corner.append(np.stack([((j + b) * (canvas["size"][1] - 1) / Q - canvas["c"][0]) / canvas["f"][0] * d, ((i + a) * (canvas["size"][0] - 1) / R - canvas["c"][1]) / canvas["f"][1] * d, d], -1))
+        for kind, name in ((~loops, "still"), (loops, "loops")): uv[kind] = corner_uv(np.arange(kind.sum()), meta[name]["grid"], t)
+        if not np.isfinite(corner).all() or not np.isfinite(uv).all(): raise DataError("its planes are nowhere", folder/"meta.json", again)
+    faces = lambda v: v[:, [0, 2, 1, 1, 2, 3]].reshape(-1, 3, v.shape[-1]); wide = np.repeat(table[:, 4:].view(np.float16).astype(np.float32), 2, 0)
+    with reading(folder/"still.webp", "picture of still tiles", again): still = colour_planes((_rgba(folder/"still.webp")[..., :3] * 255).round().astype(np.uint8), *size["still"]) if counts[0] else None
+    with reading(folder/"loops.mp4", "film of looping tiles", again): film = np.stack([colour_planes(f, *size["loops"]) for f in decode(folder/"loops.mp4")]) if counts[1] else None
+    if film is not None and len(film) != meta["frame_count"]: raise DataError(f"{len(film)} frames, {meta['frame_count']} are promised", folder/"loops.mp4", again)
+    for name, picture in (("still", still), ("loops", None if film is None else film[0])):
+        if picture is not None and list(picture.shape[:2]) != size[name]: raise DataError(f"its {name} tiles fill {size[name][0]} x {size[name][1]} texels, and there are {picture.shape[0]} x {picture.shape[1]}", folder/"meta.json", again)
     return Exported(meta, faces(np.stack(corner, 1)), faces(uv), np.repeat(loops, 2), still, film, wide[:, :4], wide[:, 4:])

@@ -80,7 +80,7 @@ def read_times(
     "Frames of the loop, in order. Raises ConfigError."
     out = []
     for part in filter(None, (text or "").replace(" ", "").split(",")):
-        m = re.fullmatch(r"(-?\d+)(?::(-?\d+))?", part)
+        m = re.fullmatch(r"(-?\d{1,6})(?::(-?\d{1,6}))?", part)
         if not m: raise ConfigError(f"no moment is `{part}`", "write frames and ranges, such as 0,5,7 or 0:10 or 10:0")
         a, b = int(m[1]), m[2]; out += [a] if b is None else list(range(a, int(b), 1 if int(b) >= a else -1))
     if text and not out: raise ConfigError(f"no moment is in `{text}`", "a range ends before its second number: 3:4 is one frame, 3:3 is none")
