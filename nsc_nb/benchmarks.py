@@ -13,7 +13,8 @@ __all__ = ['BENCHMARKS', 'PAGES', 'SHORT', 'VARIANTS', 'CHRONOLOGY', 'REAL_LIGHT
            'width_rows', 'change_rows', 'seed_rows', 'demo_rows', 'real_rows', 'banner_rows', 'many_rows', 'beats']
 
 # %% ../nbs/93_benchmarks.ipynb #5fd4daa0
-import ast, hashlib, inspect, json, os, platform, subprocess, sys, tempfile, textwrap, time
+import ast, hashlib, inspect, json, os, platform, re, subprocess, sys, tempfile, textwrap, time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
@@ -218,7 +219,8 @@ def bench(
 PAGES = ["nsc_nb." + m for m in ("benchmarks", "ablations", "consistency", "possible", "scaling", "seams", "separation", "speed", "views")]  # they register benchmarks
 
 SHORT = """
-import importlib, json, sys, tempfile
+import importlib, itertools, json, sys, tempfile, time
+asked = itertools.count(); time.perf_counter = lambda: next(asked) / 50
 from contextlib import redirect_stdout
 from pathlib import Path
 for m in json.loads(sys.argv[1]): importlib.import_module(m)
@@ -248,13 +250,12 @@ def leaves(value, at="") -> dict: # path -> number, text, None
     return {at: value} if items is None else {k: v for key, x in items for k, v in leaves(x, f"{at}/{key}").items()}
 
 def unmoved(
-    first, second,  # values of two runs with the code of then
-    now,            # with the code of now
-) -> tuple:         # how many measured numbers are the same, places of those that moved
+    then, now,  # values of two runs each, with the code of then and of now
+) -> tuple:     # how many measured numbers are the same, places of those that moved
     "Which numbers that do not differ from run to run are the same with both codes. A measured number is one that is not whole."
-    a, b, c = map(leaves, (first, second, now)); sure = [k for k, v in a.items() if b.get(k, ...) == v]
-    moved = [k for k in sure if c.get(k, ...) != a[k]] + [k for k in c if k not in a]
-    return sum(isinstance(a[k], float) and not a[k].is_integer() for k in sure), moved
+    (a, b), (c, d) = ([leaves(v) for v in pair] for pair in (then, now)); timed = re.compile(r"seconds|_ms|_mb|_s\b|per_s|memory|minutes")
+    sure = [k for k, v in a.items() if b.get(k, ...) == v and (k not in c or c[k] == d.get(k, ...)) and not timed.search(k)]
+    return sum(isinstance(a[k], float) and not a[k].is_integer() for k in sure), [k for k in sure if c.get(k, ...) != a[k]] + [k for k in c if k not in a]
 
 # %% ../nbs/93_benchmarks.ipynb #e2d72402
 def carry(
@@ -269,11 +270,12 @@ def carry(
     with tempfile.TemporaryDirectory() as tmp:
         tree = Path(tmp)/"then"; made = git("worktree", "add", "--detach", str(tree), rev)
         if made.returncode: raise ConfigError(f"there is no commit `{rev}` here", "name the commit at which the results were not old")
-        try: then, again = short_values(tree, names), short_values(tree, names)
+        try:
+            with ThreadPoolExecutor(2) as pool: runs = [list(pool.map(short_values, (tree, here), (names, names))) for _ in range(2)]      # both codes side by side, twice
         finally: git("worktree", "remove", "--force", str(tree))
-    now, short = short_values(here, names), git("rev-parse", "--short=12", rev).stdout.strip()
+    (then, now), short = runs[0], git("rev-parse", "--short=12", rev).stdout.strip()
     for n in names:
-        r = load_result(n); same, moved = unmoved(then[n]["value"], again[n]["value"], now[n]["value"])
+        r = load_result(n); same, moved = unmoved(*([run[k][n]["value"] for run in runs] for k in (0, 1)))
         if r.code != then[n]["code"]: said[n] = f"left: it was not made by the code of {rev}"
         elif moved or same < least: said[n] = f"left: {len(moved)} numbers moved, such as {moved[0]}" if moved else f"left: only {same} numbers can be compared"
         else:

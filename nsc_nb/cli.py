@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['PACKAGES', 'PROBES', 'Run', 'Folder', 'Name', 'C', 'TYRO', 'COMMANDS', 'ELSEWHERE', 'open_capture', 'remember',
-           'recall', 'settings', 'train_capture', 'choose_protocol', 'evaluate_run', 'choose_cameras', 'np_round',
-           'rendered', 'write_frames', 'stamps_of', 'read_controls', 'render_run', 'method_info', 'show', 'inspection',
-           'verdicts', 'probe', 'doctor', 'part', 'demo_capture', 'pick_lights', 'demo_changes', 'demo_films',
-           'demo_figure', 'demo', 'tell_demo', 'Train', 'layers', 'parse_train', 'default_run', 'Evaluate', 'Render',
-           'Info', 'Inspect', 'Doctor', 'Demo', 'Prepare', 'Convert', 'Export', 'View', 'Bench', 'Tsed', 'verbs',
-           'control_flags', 'parse', 'in_company', 'main']
+           'recall', 'settings', 'on_device', 'train_capture', 'choose_protocol', 'evaluate_run', 'choose_cameras',
+           'np_round', 'rendered', 'write_frames', 'stamps_of', 'read_controls', 'render_run', 'method_info', 'show',
+           'inspection', 'verdicts', 'probe', 'doctor', 'part', 'demo_capture', 'pick_lights', 'demo_changes',
+           'demo_films', 'demo_figure', 'demo', 'tell_demo', 'Train', 'layers', 'parse_train', 'default_run',
+           'Evaluate', 'Render', 'Info', 'Inspect', 'Doctor', 'Demo', 'Prepare', 'Convert', 'Export', 'View', 'Bench',
+           'Tsed', 'verbs', 'control_flags', 'parse', 'in_company', 'main']
 
 # %% ../nbs/91_cli.ipynb #e5b90417
 import dataclasses, json, os, sys, time
@@ -77,6 +77,16 @@ def settings(
     return from_dict(cls, plain), preset_name
 
 # %% ../nbs/91_cli.ipynb #5407bb8d
+def on_device(
+    method,  # Method
+    device,  # such as "cpu", "cuda" or "cuda:1"
+):           # -> the same Method, there
+    "Move a method. Raises ConfigError for a device that is not here."
+    import torch
+    try: where = torch.device(device); torch.empty(0, device=where)
+    except (RuntimeError, AssertionError, NotImplementedError) as e: raise ConfigError(f"`{device}` is no device of this machine ({str(e).splitlines()[0][:80]})", "take cpu; `nsc_nb doctor` says whether there is a card that PyTorch can use") from None
+    return method.to(where)
+
 def train_capture(
     method: str,    # name
     capture,        # Capture, or its folder
@@ -88,6 +98,7 @@ def train_capture(
     save_every=500, # steps between checkpoints
     preview=0,      # steps between pictures of a photo beside its rendering, in RUN/figures; 0: none
     shards=None,    # parts of a step, see `share_steps`; None: the run's own, or one for each process
+    device="cpu",   # where it trains, such as "cuda"
 ) -> dict:          # summary of the training
     "Train a method on a capture in a run folder, alone or with other processes. Raises DataError, ConfigError."
     from nsc_nb.figures import Preview
@@ -96,7 +107,7 @@ def train_capture(
     if config is None: config, preset_name = settings(method, preset_name, run=run if resume else None)
     if not hasattr(capture, "cameras"): capture = open_capture(capture, method)
     config.preset = preset_name                                   # training writes it into config.json
-    learner = get(method)(config, capture)
+    learner = on_device(get(method)(config, capture), device)
     rank, world = place()
     if rank == 0: check_run(learner, run, resume); remember(run, capture)
     together()
@@ -491,7 +502,8 @@ def demo_figure(
     grid = [[method.render(capture.cameras[v], date=d, light=l)["rgb"][0] for d in dates] for v, l in rows]
     when = [str(capture.from_unit(d)) if capture.time_unit == "date" else f"{d:.2f}" for d in dates]
     fig = grid_figure(grid, [f"view {1 + views.index(v)}, light {1 + list(lights).index(l)}" for v, l in rows], when, scale=2.2)
-    file.parent.mkdir(parents=True, exist_ok=True); fig.savefig(file, dpi=110, pil_kwargs=dict(quality=90)); return file
+    with atomic_write(file) as p: fig.savefig(p, dpi=110, pil_kwargs=dict(quality=90))
+    return file
 
 # %% ../nbs/91_cli.ipynb #5d6221fc
 def demo(
@@ -553,6 +565,7 @@ class Train(Generic[C]):
     nproc: int = 1                 # processes on this machine, started by torchrun; under torchrun or Slurm, theirs count
     shards: Optional[int] = None   # parts of a step, each with rays of its own; a run ends at the same parameters by whichever number of processes; default: one for each process
     restarts: int = 0              # how often all processes are started again when one dies
+    device: str = "cpu"            # where it trains: cpu, or cuda, which is written for but was never tried on a card
     preview: int = 0               # every so many steps, a photo beside its rendering, error and depth, in RUN/figures; 0: never
     dry_run: bool = False          # only say how much memory and how many minutes it would take
     files: Annotated[tuple[Path, ...], tyro.conf.arg(name="config", metavar="FILE …")] = () # JSON files with settings, laid over the preset; later files win, flags win over all
@@ -610,7 +623,7 @@ def __call__(self: Train):
     if self.dry_run:
         from nsc_nb.training import dry_run
         show({k: round(v, 4) if isinstance(v, float) else v for k, v in dry_run(get(self.method)(config, open_capture(self.capture, self.method))).items() if k != "phases"}); return 0
-    got = train_capture(self.method, self.capture, run, config, self.preset, again, preview=self.preview, shards=self.shards)
+    got = train_capture(self.method, self.capture, run, config, self.preset, again, preview=self.preview, shards=self.shards, device=self.device)
     print(f"{got['steps']} steps, {got['seconds']:.0f} s, loss {got['loss']:.4g}: {run}" if got["loss"] is not None else f"all {got['steps']} steps were done before: {run}")
     if got["stopped"] == "interrupted": print(f"stopped early; go on with --resume", file=sys.stderr); return 130
 

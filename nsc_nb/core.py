@@ -342,6 +342,13 @@ def _convert(tp, value, where):
     return _simple(origin or tp, value, where)
 
 # %% ../nbs/00_core.ipynb #37d695f5
+def _renewed(cls, d, where):
+    "Settings of an older version under their names of today: `cls.former` maps an old name to the new one, or to None when it is gone."
+    former = getattr(cls, "former", {}); old = [k for k in former if k in d]
+    if not old: return d
+    log.warning("old settings of %s: %s", where or cls.__name__, ", ".join(f"`{k}` is called `{former[k]}` now" if former[k] else f"`{k}` is gone" for k in old))
+    return {former.get(k, k): v for k, v in d.items() if former.get(k, k) is not None}
+
 def from_dict(
     cls,       # a dataclass
     d,         # plain values by field name; what is missing takes its default
@@ -349,7 +356,7 @@ def from_dict(
 ):             # -> an object of `cls`
     "A dataclass from plain dicts; `ConfigError` on an unknown key, a missing one without default, or a wrong type."
     if not isinstance(d, dict): _wrong(where or cls.__name__, "a table of settings", d)
-    dot, hints, known = (where + "." if where else ""), typing.get_type_hints(cls), {f.name: f for f in fields(cls) if f.init}
+    d = _renewed(cls, d, where); dot, hints, known = (where + "." if where else ""), typing.get_type_hints(cls), {f.name: f for f in fields(cls) if f.init}
     for k in d:
         if k not in known: raise ConfigError(f"unknown setting `{dot}{k}`", nearest(k, known))
     for k, f in known.items():

@@ -6,7 +6,7 @@
 __all__ = ['CHECKS', 'Entry', 'entries', 'names', 'entry', 'get', 'presets', 'preset', 'register', 'forget', 'load_run', 'Check',
            'Bench', 'check', 'conformance', 'small_street', 'small_capture', 'require', 'check_config', 'fresh',
            'check_seeds', 'check_structure', 'check_batch', 'trained', 'a_camera', 'check_render', 'check_resume',
-           'check_controls', 'check_evaluate']
+           'check_controls', 'check_evaluate', 'same_on', 'keep_configs', 'old_configs']
 
 # %% ../nbs/90_methods.ipynb #36910e1d
 import copy, importlib, json, os, sys
@@ -15,7 +15,7 @@ from functools import lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Callable
-from .core import ConfigError, from_dict, nearest, read_json, to_dict
+from .core import ConfigError, from_dict, nearest, read_json, to_dict, write_json
 
 # %% ../nbs/90_methods.ipynb #186d3bd6
 @dataclass
@@ -356,3 +356,31 @@ def check_evaluate(b: Bench) -> str:
     assert json.loads(json.dumps(got)) == got, "evaluate() does not come back from JSON"
     assert not (lacks := {"protocol", "split", "mean"} - got.keys()), f"evaluate() says nothing of {', '.join(sorted(lacks))}"
     return f"{got['protocol']}: " + ", ".join(f"{k} {v:.3g}" for k, v in got["mean"].items())
+
+# %% ../nbs/90_methods.ipynb #96973a19
+def same_on(
+    b: Bench,           # what is checked
+    device: str,        # such as "cuda"
+    most: float = .01,  # largest difference of a colour in [0, 1] that is allowed
+) -> float:             # the largest that there is
+    "A trained method, loaded onto a device, against itself on the CPU. AssertionError when they show different pictures."
+    method, run = trained(b); cam = a_camera(b); other = b.cls.load(run, device=device)
+    one, two = method.render(cam)["rgb"], other.render(cam.to(device))["rgb"]
+    assert two.device.type == other.device.type == device.split(":")[0], f"rendered on {two.device}, not on {device}"
+    gap = float((one - two.cpu()).abs().max()); assert gap <= most, f"a colour is {gap:.3f} apart on {device}"
+    return gap
+
+# %% ../nbs/90_methods.ipynb #7dfb6c4f
+def keep_configs(
+    folder,       # of fixtures, a file for each method
+) -> list[str]:   # names of methods whose file is new
+    "Write the settings of all presets of the methods that have no file yet. What is there is never changed: it is how they were."
+    made = [n for n in names() if not (Path(folder)/f"{n}.json").exists()]
+    for n in made: write_json({k: to_dict(c) for k, c in presets(n).items()}, Path(folder)/f"{n}.json")
+    return made
+
+def old_configs(
+    folder,       # of `keep_configs`
+) -> dict:        # method -> preset -> (settings as they were, config of today)
+    "Kept settings, read by the classes of today. Raises ConfigError."
+    return {f.stem: {k: (d, from_dict(get(f.stem).config_class, d)) for k, d in read_json(f).items()} for f in sorted(Path(folder).glob("*.json"))}

@@ -509,13 +509,13 @@ def one(self: Loop) -> float: # the total loss
 def save(self: Loop, run, keep=3, keep_every=None) -> Path: # the checkpoint folder
     "Write `checkpoints/<step>` and thin out older ones; rank 0 only. Raises `ConfigError` for parameters that are not finite."
     folder, model = Path(run) / "checkpoints" / str(self.total), self.method.state_dict()
-    if self.rank or folder.exists(): return folder
+    if self.rank: return folder
     for k, v in model.items():
         if v.is_floating_point() and not torch.isfinite(v).all():
             raise ConfigError(f"parameter {k} is not finite in phase '{self.phase.name}', step {self.step}; not saved",
                               mend="lower the learning rate or clip gradients; earlier checkpoints are untouched")
     meta = dict(phase=self.phase.name, phase_index=self.index, phase_step=self.step, step=self.total, seconds=self.seconds, rng=rng_state())
-    write_checkpoint(folder, meta, self.method.structure(), model, {n: o.state_dict() for n, o in self.optimisers.items()}, self.ema and self.ema.mean)
+    if not folder.exists(): write_checkpoint(folder, meta, self.method.structure(), model, {n: o.state_dict() for n, o in self.optimisers.items()}, self.ema and self.ema.mean)
     for s in checkpoint_steps(run)[:-keep]:
         if not (keep_every and s % keep_every == 0): discard(folder.parent / str(s))
     return folder
@@ -723,8 +723,10 @@ class Reporter:
             self.shown = now
             self.bar.set_description_str(loop.phase.name, refresh=False)
             self.bar.set_postfix_str(" ".join(f"{k.lstrip('_')} {number(v):.4g}" for k, v in list(loop.terms.items())[:4]), refresh=False)
-        if self.run and (end or self.save_every and loop.total % self.save_every == 0): loop.save(self.run, **self.keep)
-        if self.on_step: self.on_step(loop)
+        try:
+            if self.on_step: self.on_step(loop)                              # first: what it draws must not be missing when the run goes on from this checkpoint
+        finally:
+            if self.run and (end or self.save_every and loop.total % self.save_every == 0): loop.save(self.run, **self.keep)
     def close(self):
         self.bar.close()
         for s in self.sinks: s.close()
