@@ -194,6 +194,7 @@ def only_whole():
         return done
     with mock.patch.object(training, "train", train): yield
 
+# %% ../nbs/93_benchmarks.ipynb #7ff04ebe
 def bench(
     only: str | list | None = None, # names; None: all
     tiny: bool = False,             # the version of some seconds, which keeps nothing
@@ -234,6 +235,7 @@ if __name__ == "__main__":
     print(json.dumps(out))
 """
 
+# %% ../nbs/93_benchmarks.ipynb #dfd4e373
 def short_values(
     root,   # of a working tree
     names,  # of benchmarks
@@ -244,6 +246,7 @@ def short_values(
     if done.returncode: raise ConfigError(f"the short versions do not run in {Path(root).name}: {done.stderr.strip().splitlines()[-1:]}", "mend that first")
     return json.loads(done.stdout)
 
+# %% ../nbs/93_benchmarks.ipynb #a5ca7bdb
 def leaves(value, at="") -> dict: # path -> number, text, None
     "Everything in a nest of dicts and lists, by its place."
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, (list, tuple)) else None
@@ -417,6 +420,7 @@ def sacre_coeur(
     c = mask_region(label_sky(prepare_photos(real_folder("sacre_coeur"), dst, max_size, date_column="approx_upload_year", progress=False)))
     return c.with_splits(every_kth(c.names, 4, 3))
 
+# %% ../nbs/93_benchmarks.ipynb #0c3f66a0
 REAL_LIGHT = dict(weight_steps=1e-3)  # real light is wilder than the synthetic street's: a step of time costs twenty times more, lest it follow the weather
 BANNER = dict(since="2009-07-01", size=(.8, 1.3))  # from this day; share of the wall's extent
 
@@ -566,7 +570,7 @@ def heading(
     r = load_result(name)
     if r is None: return f"`{name}`, skipped: no result yet (`nsc_nb bench --only {name}`)"
     m = r.machine
-    return f"`{name}`{' **(old: the code has changed since)**' if is_stale(name) else ''}: {r.date}, commit {r.commit}, seeds {', '.join(map(str, r.seeds))}, {m['processor']}, {m['cores']} cores, {m['gpu'] or 'no GPU'}, torch {m['torch']}, {r.seconds / 60:.1f} min" + f"; carried over {len(r.carried)} changes of the code that move no number" * bool(r.carried)
+    return f"`{name}`{' **(old: the code has changed since)**' if is_stale(name) else ''}: {r.date}, commit {r.commit}, seeds {', '.join(map(str, r.seeds))}, {m['processor']}, {m['cores']} cores, {m['gpu'] or 'no GPU'}, torch {m['torch']}, {r.seconds / 60:.1f} min" + f"; carried over {len(r.carried)} change{'s' * (len(r.carried) > 1)} of the code that moved no number" * bool(r.carried)
 
 # %% ../nbs/93_benchmarks.ipynb #cc68030f
 def table(

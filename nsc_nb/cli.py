@@ -87,6 +87,7 @@ def on_device(
     except (RuntimeError, AssertionError, NotImplementedError) as e: raise ConfigError(f"`{device}` is no device of this machine ({str(e).splitlines()[0][:80]})", "take cpu; `nsc_nb doctor` says whether there is a card that PyTorch can use") from None
     return method.to(where)
 
+# %% ../nbs/91_cli.ipynb #458e68f7
 def train_capture(
     method: str,    # name
     capture,        # Capture, or its folder
@@ -798,9 +799,11 @@ class Bench:
 class Tsed:
     "Do frames obey their cameras? Thresholded symmetric epipolar distance of FRAMES with POSES."
 
+# %% ../nbs/91_cli.ipynb #325e4ffb
 COMMANDS = dict(train=Train[Any], evaluate=Evaluate, tsed=Tsed, render=Render, info=Info, inspect=Inspect, doctor=Doctor, demo=Demo, prepare=Prepare, convert=Convert, export=Export, view=View, bench=Bench)
 ELSEWHERE = {("prepare", "video"): ("nsc_nb.video", "PrepareVideo"), ("prepare", "loop"): ("nsc_nb.videoloop.data", "PrepareLoop"), ("tsed",): ("nsc_nb.tsed", "Tsed")}   # words -> where the command itself is
 
+# %% ../nbs/91_cli.ipynb #f928d9b7
 def verbs(
     method: str, # name
 ) -> dict:       # verb -> dataclass that does it when called
@@ -824,6 +827,7 @@ def control_flags(
     at = rest.index("--control") + 1 if "--control" in rest else len(rest)
     return rest[:at] + ["--control"] * (bool(words) and at == len(rest)) + words + rest[at:]
 
+# %% ../nbs/91_cli.ipynb #d8eca632
 def parse(
     args: list[str], # without the program's name
 ):                   # -> a command, ready to be called
@@ -838,6 +842,8 @@ def parse(
     return tyro.extras.subcommand_cli_from_dict(known, prog="nsc_nb", description="Neural scenes that change over time: train, judge, render.", args=args or ["--help"], config=TYRO)
 
 
+
+# %% ../nbs/91_cli.ipynb #27abdb49
 def in_company(
     command,    # from `parse`
     args: list, # it was parsed from

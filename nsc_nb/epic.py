@@ -90,6 +90,8 @@ def epic_lens(
     "The lens of a frame. DataError when intrinsics and frames do not fit together."
     K, row, (w, h) = _matrix_of(meta, file), _row_of(meta), size
     if row is not None: return fit_lens(lens_numbers(row, "`camera`", file), (row["width"], row["height"]), size, path)
+    for k in ("image_w", "image_h"):
+        if meta.get(k) and not isinstance(meta[k], (int, float)): raise DataError(f"`{k}` is {str(meta[k])[:40]}, not a number of pixels", file, "correct it, or leave it out")
     declared = tuple(round(float(meta[k])) if meta.get(k) else v for k, v in (("image_w", 2 * K[0, 2]), ("image_h", 2 * K[1, 2])))
     lens = dict(fl_x=K[0, 0], fl_y=K[1, 1], cx=K[0, 2], cy=K[1, 2]); off = max(abs(a / b - 1) for a, b in zip(size, declared))
     if off > (.005 if meta.get("image_w") else .2) and not refit:

@@ -74,6 +74,7 @@ def _poses(c2w, u, at, kind):
     out[:, :3, :3], out[:, :3, 3] = r.as_matrix(), x
     return out
 
+# %% ../nbs/02_paths.ipynb #1ea7a10e
 def interpolate(
     keys,           # Cameras to pass through
     n,              # number of frames
@@ -238,6 +239,7 @@ def _indices(part, n):
         if not 0 <= i < n: raise ConfigError(f"`{part}` names photo {i}, but there are {n}", f"use 0 to {n - 1}")
     return list(out)
 
+# %% ../nbs/02_paths.ipynb #f0f3e1b0
 _RANGE = r"-?\d{1,9}|(-?\d{1,9})?:(-?\d{1,9})?(:(-?\d{1,9})?)?"
 
 def parse_views(
@@ -340,6 +342,7 @@ def read_keys(
     try: return Cameras.cat(keys), d
     except DataError as e: raise DataError(e.problem, file, "give every key frame a `light`, or none") from None
 
+# %% ../nbs/02_paths.ipynb #e85a8720
 MOST = 1_000_000  # frames of a path
 
 def read_path(

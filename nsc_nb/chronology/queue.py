@@ -147,6 +147,7 @@ def surface_points(
     if not surface: return vertices
     from pytorch3d.ops import sample_points_from_meshes
     from pytorch3d.structures import Meshes
+    if not Meshes([vertices], [faces]).faces_areas_packed().sum() > 0: return vertices                       # faces of no size
     with torch.random.fork_rng(): torch.manual_seed(0); return torch.cat([vertices, sample_points_from_meshes(Meshes([vertices], [faces]), surface)[0]])   # (V+surface, 3)
 
 # %% ../../nbs/24_chronology.queue.ipynb #a8c4d5b2

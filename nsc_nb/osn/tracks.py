@@ -369,7 +369,7 @@ def load_tracks(
     except Exception: raise DataError("these are no tracks", path, "make them again with `track_film`") from None
     if uv.ndim != 3 or uv.shape[2] != 2 or visible.shape != uv.shape[:2] or ids.shape != uv.shape[:1]: raise DataError(f"shapes {uv.shape}, {visible.shape}, {ids.shape} do not fit each other", path, "make them again with `track_film`")
     check_arrays(dict(uv=uv, visible=visible, ids=ids), dict(uv=("f", "N", "V", 2), visible=("biu", "N", "V"), ids=("iu", "N")), path, "make them again with `track_film`")
-    if len(ids) and ids.min() < 0: raise DataError("a track has an id below 0", path, "make them again with `track_film`")
+    if len(ids) and not 0 <= ids.min() <= ids.max() < 1 << 16: raise DataError(f"tracks are on objects {ids.min()} to {ids.max()}", path, "make them again with `track_film`")
     with reading(path, "file of tracks", "make it again with `track_film`"): return Tracks(uv.astype(np.float32), visible.astype(bool), ids.astype(np.int64), names, dropped)
 
 # %% ../../nbs/40_osn.tracks.ipynb #186d3943
