@@ -246,12 +246,15 @@ def short_values(
     if done.returncode: raise ConfigError(f"the short versions do not run in {Path(root).name}: {done.stderr.strip().splitlines()[-1:]}", "mend that first")
     return json.loads(done.stdout)
 
-# %% ../nbs/93_benchmarks.ipynb #a5ca7bdb
+# %% ../nbs/93_benchmarks.ipynb #afa5364a
 def leaves(value, at="") -> dict: # path -> number, text, None
     "Everything in a nest of dicts and lists, by its place."
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, (list, tuple)) else None
     return {at: value} if items is None else {k: v for key, x in items for k, v in leaves(x, f"{at}/{key}").items()}
 
+
+
+# %% ../nbs/93_benchmarks.ipynb #bbb96533
 def unmoved(
     then, now,  # values of two runs each, with the code of then and of now
 ) -> tuple:     # how many measured numbers are the same, places of those that moved
