@@ -751,6 +751,14 @@ def _(folder):
     def read(): work = folder.parent/"tmp"/"work"; shutil.rmtree(work, ignore_errors=True); read_frames(folder/"a.mp4", work)
     return read
 
+# %% ../nbs/94_bad_input.ipynb #bb8b3e99
+@reader("film looked through", "*.mp4")
+def _(folder):
+    from nsc_nb.frames import choose_frames, film_table, uneven
+    small_film(folder/"a.mp4")
+    def read(): t = film_table(folder/"a.mp4"); uneven(t["seconds"]); assert np.isfinite([t[k] for k in t]).all() and set(choose_frames(t, frames=3)[0]) <= set(range(len(t["seconds"]))), "frames that are not there"
+    return read
+
 # %% ../nbs/94_bad_input.ipynb #f207c598
 @reader("frame of a film", "*.mp4")
 def _(folder):

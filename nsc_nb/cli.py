@@ -9,7 +9,7 @@ __all__ = ['PACKAGES', 'PROBES', 'Run', 'Folder', 'Name', 'C', 'TYRO', 'COMMANDS
            'inspection', 'verdicts', 'probe', 'doctor', 'part', 'demo_capture', 'pick_lights', 'demo_changes',
            'demo_films', 'demo_figure', 'demo', 'tell_demo', 'Train', 'layers', 'parse_train', 'default_run',
            'Evaluate', 'Render', 'Info', 'Inspect', 'Doctor', 'Demo', 'Prepare', 'Convert', 'Export', 'View', 'Bench',
-           'Tsed', 'verbs', 'control_flags', 'parse', 'in_company', 'main']
+           'Tsed', 'verbs', 'with_kind', 'control_flags', 'parse', 'in_company', 'main']
 
 # %% ../nbs/91_cli.ipynb #e5b90417
 import dataclasses, json, os, sys, time
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Annotated, Any, Generic, Optional, TypeVar
 import tyro
 from fastcore.basics import patch
-from .core import UNWRITABLE, ConfigError, DataError, atomic_write, from_dict, merge, nearest, read_json, reading, to_dict, write_json
+from .core import UNWRITABLE, ConfigError, DataError, atomic_write, from_dict, log, merge, nearest, read_json, reading, to_dict, write_json
 from .methods import entry, get, load_run, names, preset, presets
 
 # %% ../nbs/91_cli.ipynb #87b218e7
@@ -707,9 +707,9 @@ class Demo:
 # %% ../nbs/91_cli.ipynb #ee08d50c
 @dataclass
 class Prepare:
-    "Find the cameras of plain photos: SRC becomes the capture DST."
-    kind: Annotated[str, tyro.conf.arg(metavar="photos")]  # what SRC holds: photos; films have flags of their own: nsc_nb prepare video --help, nsc_nb prepare loop --help
-    src: Annotated[Path, tyro.conf.arg(metavar="SRC")]     # folder of photos
+    "SRC becomes the capture DST. The kind may be left out: photos (flags below), a film, or a folder that has cameras; `nsc_nb prepare video --help`, `… loop`, `… posed` show their flags."
+    kind: Annotated[str, tyro.conf.arg(metavar="[photos|video|loop|posed]")]  # what SRC holds; left out: seen
+    src: Annotated[Path, tyro.conf.arg(metavar="SRC")]     # folder of photos, a film, or a folder with cameras
     dst: Annotated[Path, tyro.conf.arg(metavar="DST")]     # capture to write
     max_size: int = 480                                    # px, longer side of the photos in the capture
     seconds: float = 600                                   # time limit of finding the cameras
@@ -719,7 +719,6 @@ class Prepare:
     seed: int = 0                                          # of finding the cameras
     sky: bool = False                                      # label the sky, and mask what lies outside the scene's box
     def __call__(self):
-        if self.kind != "photos": raise ConfigError(f"cannot prepare `{self.kind}`", "photos and films can be prepared: nsc_nb prepare photos SRC DST, nsc_nb prepare video VIDEO DST, nsc_nb prepare loop VIDEO DST")
         from nsc_nb.prepare import prepare_photos, prepared_text
         capture = prepare_photos(self.src, self.dst, max_size=self.max_size, seconds=self.seconds, sfm_size=self.sfm_size, features=self.features, date_column=self.date_column, seed=self.seed)
         if self.sky:
@@ -801,7 +800,7 @@ class Tsed:
 
 # %% ../nbs/91_cli.ipynb #325e4ffb
 COMMANDS = dict(train=Train[Any], evaluate=Evaluate, tsed=Tsed, render=Render, info=Info, inspect=Inspect, doctor=Doctor, demo=Demo, prepare=Prepare, convert=Convert, export=Export, view=View, bench=Bench)
-ELSEWHERE = {("prepare", "video"): ("nsc_nb.video", "PrepareVideo"), ("prepare", "loop"): ("nsc_nb.videoloop.data", "PrepareLoop"), ("tsed",): ("nsc_nb.tsed", "Tsed")}   # words -> where the command itself is
+ELSEWHERE = {("prepare", "video"): ("nsc_nb.video", "PrepareVideo"), ("prepare", "loop"): ("nsc_nb.videoloop.data", "PrepareLoop"), ("prepare", "posed"): ("nsc_nb.posed", "PreparePosed"), ("tsed",): ("nsc_nb.tsed", "Tsed")}   # words -> where the command itself is
 
 # %% ../nbs/91_cli.ipynb #f928d9b7
 def verbs(
@@ -812,6 +811,15 @@ def verbs(
     commands = get(method).commands
     if found := commands() if inspect.ismethod(commands) else {}: return found
     raise ConfigError(f"`{method}` has no commands of its own", f"train it: nsc_nb train {method} CAPTURE")
+
+def with_kind(
+    args: list[str], # of `prepare`
+) -> list[str]:      # the same, with the kind in front of SRC
+    "What SRC holds, where nobody said it. DataError when it holds nothing that can be prepared."
+    from nsc_nb.posed import KINDS, kind_of
+    if len(args) < 2 or args[1].startswith("-") or args[1] in KINDS and not (len(args) == 3 and Path(args[1]).exists()): return args
+    if not Path(args[1]).exists() and len([a for a in args[1:] if not a.startswith("-")]) > 2: raise ConfigError(f"cannot prepare `{args[1]}`", nearest(args[1], KINDS))
+    kind = kind_of(args[1]); log.info("%s: %s (nsc_nb prepare %s --help)", args[1], KINDS[kind], kind); return ["prepare", kind, *args[1:]]
 
 def control_flags(
     args: list[str], # of `render`
@@ -834,6 +842,7 @@ def parse(
     "The command that arguments stand for; SystemExit for --help and for flags that are not understood."
     if args and args[0] in names(): return tyro.extras.subcommand_cli_from_dict(verbs(args[0]), prog=f"nsc_nb {args[0]}", description=f"What only `{args[0]}` can do.", args=args[1:] or ["--help"], config=TYRO)
     if args and args[0] not in COMMANDS and not args[0].startswith("-"): raise ConfigError(f"no command `{args[0]}`", nearest(args[0], COMMANDS))
+    if args[:1] == ["prepare"]: args = with_kind(args)
     for words, (module, name) in ELSEWHERE.items():
         if args[:len(words)] == list(words): return tyro.cli(getattr(import_module(module), name), prog=" ".join(["nsc_nb", *words]), args=args[len(words):] or ["--help"], config=TYRO)
     if args[:1] == ["train"] and len(args) > 1 and not args[1].startswith("-"): return parse_train(args[1:])
