@@ -14,7 +14,7 @@ __all__ = ['PACKAGES', 'PROBES', 'Run', 'Folder', 'Name', 'C', 'TYRO', 'COMMANDS
 # %% ../nbs/91_cli.ipynb #e5b90417
 import dataclasses, json, os, sys, time
 from contextlib import contextmanager, nullcontext, redirect_stdout
-from dataclasses import dataclass, is_dataclass, replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Generic, Optional, TypeVar
@@ -823,11 +823,12 @@ def with_kind(
 
 def control_flags(
     args: list[str], # of `render`
+    knobs=None,      # controls of the method; None: of the run
 ) -> list[str]:      # the same, with controls of the method behind --control
     "Controls as flags of their own: `--sample 3` for `--control sample=3`."
     own, strange = {"help", *(f.name.replace("_", "-") for f in dataclasses.fields(Render))}, lambda a: a.startswith("--") and a[2:].partition("=")[0].replace("_", "-") not in own
     if len(args) < 2 or args[1].startswith("-") or not any(map(strange, args)): return args
-    knobs, rest, words, todo = load_run(args[1]).controls(), [], [], list(args)
+    knobs, rest, words, todo = load_run(args[1]).controls() if knobs is None else knobs, [], [], list(args)
     while todo:
         name, given, value = (a := todo.pop(0))[2:].partition("=")
         if strange(a) and (key := name.replace("-", "_")) in knobs and (given or todo): words.append(f"{key}={value if given else todo.pop(0)}")

@@ -12,7 +12,7 @@ __all__ = ['EVENTS', 'TIMES', 'FILES', 'FOLDERS', 'JOBS', 'SHORT', 'OWN', 'Momen
 import io, json, os, re, select, shutil, signal, sys, tempfile, time, zlib
 from collections import Counter
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Callable
@@ -21,7 +21,7 @@ import numpy as np
 
 # %% ../nbs/94_interruptions.ipynb #36fda29a
 from .bad_input import sound, _quiet, _ram
-from .core import ConfigError, nearest, read_json, seed_everything, write_json
+from .core import ConfigError, read_json, seed_everything, write_json
 from .together import FIVE
 
 # %% ../nbs/94_interruptions.ipynb #df013e12

@@ -6,10 +6,10 @@
 __all__ = ['CHECKS', 'Entry', 'entries', 'names', 'entry', 'get', 'presets', 'preset', 'register', 'forget', 'load_run', 'Check',
            'Bench', 'check', 'conformance', 'small_street', 'small_capture', 'require', 'check_config', 'fresh',
            'check_seeds', 'check_structure', 'check_batch', 'trained', 'a_camera', 'check_render', 'check_resume',
-           'check_controls', 'check_evaluate', 'same_on', 'keep_configs', 'old_configs']
+           'check_controls', 'check_reach', 'check_evaluate', 'same_on', 'keep_configs', 'old_configs']
 
 # %% ../nbs/90_methods.ipynb #36910e1d
-import copy, importlib, json, os, sys
+import importlib, json, os, sys
 from dataclasses import dataclass, field, is_dataclass, replace
 from functools import lru_cache
 from importlib.metadata import entry_points
@@ -345,6 +345,24 @@ def check_controls(b: Bench) -> str:
             try: method.render(cam, **{name: value})
             except Exception as e: raise AssertionError(f"render(cameras, {name}={value!r}) fails: {type(e).__name__}: {e}") from e
     return ", ".join(f"{k} ({c['kind']})" for k, c in knobs.items()) or "none"
+
+# %% ../nbs/90_methods.ipynb #75008a71
+@check("every control is a flag and a slider")
+def check_reach(b: Bench) -> str:
+    "The command line reads every control back, and the viewer renders with it."
+    from nsc_nb.cli import control_flags, read_controls
+    from nsc_nb.viewer import Viewer
+    method, run = trained(b); knobs, cam = method.controls(), a_camera(b); viewer = Viewer(method, cam, quick_scale=1)
+    for name, c in knobs.items():
+        for value in _tries(c):
+            if value is None: continue
+            text = {True: "on", False: "off"}.get(value, str(value)) if c["kind"] == "bool" else str(value); flag = control_flags(["render", str(run), f"--{name.replace('_', '-')}", text], knobs)
+            assert flag[-2:] in (["--control", f"{name}={text}"], ["--light", text]), f"`--{name}` is taken by another flag of `nsc_nb render`"
+            got = read_controls(knobs, [f"{name}={text}"])[name]; assert got == value, f"`nsc_nb render … --{name} {text}` asks for {got!r}, not {value!r}"
+        assert name in viewer.sliders, f"the viewer has nothing to turn `{name}` with"
+        for value in _tries(c)[1:]: viewer.sliders[name].value = value; assert viewer.settings()[name] == value, f"the viewer cannot set {name} to {value!r}"
+        viewer.refresh(); assert not viewer.status.value.startswith("<b>"), f"the viewer with {name} = {viewer.settings()[name]!r}: {viewer.status.value}"
+    return f"{len(knobs)} controls" if knobs else "none"
 
 # %% ../nbs/90_methods.ipynb #31e8015a
 @check("evaluate names its protocol")

@@ -13,7 +13,7 @@ from pathlib import Path
 from .colmap import points_box
 from .core import DataError, atomic_write, read_json, write_json
 from .datasets import Capture, read_document, _box
-from .overview import box_edges, scene_figure, thin
+from .overview import scene_figure, thin
 
 # %% ../nbs/06_region.ipynb #7ddfd404
 def inside(

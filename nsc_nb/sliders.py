@@ -14,7 +14,7 @@ from pathlib import Path
 from PIL import Image
 
 # %% ../nbs/92_sliders.ipynb #4e7dfb52
-from .core import ConfigError, DataError, atomic_write, nearest
+from .core import ConfigError, atomic_write, nearest
 from .figures import depth_range
 from .viewer import date_stops, map_picture
 

@@ -13,7 +13,7 @@ from base64 import b64encode
 from html import escape
 from fastcore.basics import patch
 from PIL import Image
-from .core import ConfigError, DataError, nearest
+from .core import ConfigError, nearest
 from .figures import colour_depth, colour_labels, depth_range, to_numpy, to_uint8
 
 # %% ../nbs/19_viewer.ipynb #ead286bc

@@ -21,7 +21,6 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Optional
-from fastcore.basics import patch
 from PIL import Image
 from scipy.spatial.transform import Rotation
 from ..cameras import Cameras, near_far_from_points, opencv_to_opengl, w2c_to_c2w

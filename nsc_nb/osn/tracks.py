@@ -9,7 +9,6 @@ __all__ = ['PICTURES', 'ARRAYS', 'MOST', 'RAFT_MEND', 'RULES', 'COVIS', 'IdMaps'
            'load_tracks', 'covisible', 'covisibility']
 
 # %% ../../nbs/40_osn.tracks.ipynb #53d95cbf
-import zipfile, zlib
 import cv2, numpy as np
 from dataclasses import dataclass
 from pathlib import Path
