@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from .core import DataError, log, read_json, write_json
 from .datasets import SUFFIXES, Capture, every_kth, frame_errors
-from .frames import choose_frames, film_table, frames_of, uneven, video_facts
+from .frames import choose_frames, film_table, frames_of, open_video, uneven, video_facts
 from .overview import thin, thumbnail, write_overview
 from .prepare import OURS, TRIES, Progress, drop_work, find_cameras, work_folder, work_key, _features, _follow, _groups, _left_out, _mapping, _model, _put, _sfm, _single, _write_capture
 
