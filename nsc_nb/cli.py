@@ -425,7 +425,7 @@ def part(
     try: yield
     finally: seconds[name] = round(time.perf_counter() - start, 2); print(f"{name:12} {seconds[name]:7.1f} s", flush=True)
 
-
+# %% ../nbs/91_cli.ipynb #ad2d7e4a
 def demo_capture(
     capture,    # folder of the reader's own: photos, or a capture in any format; None: the synthetic street
     out: Path,  # folder of the demo
@@ -672,7 +672,7 @@ class Info:
     json: bool = False               # print one JSON object and nothing else
     def __call__(self): show(method_info(self.method, self.preset, self.capture) if self.method else {n: list(presets(n)) for n in names()}, self.json)
 
-
+# %% ../nbs/91_cli.ipynb #7858c4df
 @dataclass
 class Inspect:
     "What is in a capture, what is odd about it, and which methods it suits."
@@ -763,7 +763,7 @@ class Export:
         from nsc_nb.export import export_run
         print(f"written: {export_run(self.run, self.dst, self.format, self.force, self.finer, self.quality, self.voxel, self.control, self.slider, self.show, self.width)}")
 
-
+# %% ../nbs/91_cli.ipynb #e295d6fd
 @dataclass
 class View:
     "A run in the browser: fly through the scene, turn its controls, keep keys of a path; a 3D video loop plays. Ctrl-C ends it."
@@ -821,6 +821,7 @@ def with_kind(
     if not Path(args[1]).exists() and len([a for a in args[1:] if not a.startswith("-")]) > 2: raise ConfigError(f"cannot prepare `{args[1]}`", nearest(args[1], KINDS))
     kind = kind_of(args[1]); log.info("%s: %s (nsc_nb prepare %s --help)", args[1], KINDS[kind], kind); return ["prepare", kind, *args[1:]]
 
+# %% ../nbs/91_cli.ipynb #1ba4acb5
 def control_flags(
     args: list[str], # of `render`
     knobs=None,      # controls of the method; None: of the run
@@ -870,6 +871,7 @@ def in_company(
     with group() as (rank, _), redirect_stdout(open(os.devnull, "w") if rank else sys.stdout): code = command()
     leave(code or 0)
 
+# %% ../nbs/91_cli.ipynb #991f9ab9
 def main(
     argv=None, # arguments; None: of this process
 ) -> int:      # exit code
