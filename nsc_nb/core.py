@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['log', 'UNWRITABLE', 'DataError', 'ConfigError', 'error_of', 'nearest', 'seed_everything', 'default_device',
-           'data_root', 'golden', 'pick_backend', 'writing', 'atomic_write', 'atomic_folder', 'write_json', 'read_json',
-           'reading', 'read_arrays', 'check_arrays', 'to_dict', 'from_dict', 'merge', 'set_field']
+           'data_root', 'golden', 'pick_backend', 'writing', 'atomic_write', 'fork', 'atomic_folder', 'write_json',
+           'read_json', 'reading', 'read_arrays', 'check_arrays', 'to_dict', 'from_dict', 'merge', 'set_field']
 
 # %% ../nbs/00_core.ipynb #5e922d5e
-import ctypes, difflib, errno, json, logging, math, os, platform, random, re, shutil, tempfile, types, typing, uuid, zlib
+import ctypes, difflib, errno, json, logging, math, os, platform, random, re, shutil, tempfile, types, typing, uuid, warnings, zlib
 from contextlib import contextmanager
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import date, datetime
@@ -174,6 +174,11 @@ def atomic_write(
             yield tmp
             _fsync(tmp); os.replace(tmp, path); _fsync(path.parent)
         finally: tmp.unlink(missing_ok=True)
+
+# %% ../nbs/00_core.ipynb #eb93208e
+def fork() -> int:   # 0 in the child, else the child's process number
+    "`os.fork` without the warning about threads: for children that do little and end by `os._exit` or a kill."
+    with warnings.catch_warnings(): warnings.simplefilter("ignore", DeprecationWarning); return os.fork()
 
 # %% ../nbs/00_core.ipynb #2a134639
 def _exchange(a, b):

@@ -21,7 +21,7 @@ import numpy as np
 
 # %% ../nbs/94_interruptions.ipynb #36fda29a
 from .bad_input import sound, _quiet, _ram
-from .core import ConfigError, read_json, seed_everything, write_json
+from .core import ConfigError, fork, read_json, seed_everything, write_json
 from .together import FIVE
 
 # %% ../nbs/94_interruptions.ipynb #df013e12
@@ -78,7 +78,7 @@ def start(
 ) -> Ended:
     "Do a job in a process of its own that dies at a moment."
     ours, theirs = os.pipe(); begin = time.perf_counter(); Path(tmp).mkdir(parents=True, exist_ok=True)
-    if (child := os.fork()) == 0:
+    if (child := fork()) == 0:
         try:
             os.close(ours); _quiet(); sys.stdout = sys.stderr = open(os.devnull, "w"); tempfile.tempdir = str(tmp); seed_everything(0); count, said = _arm(moment), ""
             try: job()

@@ -196,7 +196,7 @@ def video_text(
     "What became of the frames, in plain lines."
     r = capture.extra["prepared"]; v, reasons = r["video"], {}
     for k, why in r["dropped"].items(): reasons.setdefault(why, []).append(_number(k))
-    lines = [f"{v['file']}: {v['frames']} frames of {v['width']} x {v['height']}, {v['fps']:g} a second; {r['decoded']} taken, {r['used']} registered, {r['points']} points, reprojection error {r['reprojection_px']} px", f"near {r['near']:.3g} to {r['near_most']:.3g}, far {r['far_least']:.3g} to {r['far']:.3g}", f"lens: {r['lens']}"]
+    lines = [f"{v['file']}: {v['frames']} frames of {v['width']} x {v['height']}, {v['fps']:g} a second; {r['taken']} taken, {r['used']} registered, {r['points']} points, reprojection error {r['reprojection_px']} px", f"near {r['near']:.3g} to {r['near_most']:.3g}, far {r['far_least']:.3g} to {r['far']:.3g}", f"lens: {r['lens']}"]
     if r["time"] == "seconds": lines.append("its frames are unevenly spaced: times are seconds, not frame numbers")
     if r["wearer"] != "none": lines.append(f"wearer: {r['wearer']}, {r['masked']:.0%} of the pictures")
     if len(r["groups"]) > 1: lines.append(f"the film falls into parts of {', '.join(map(str, r['groups']))} frames: the largest is used")
@@ -232,14 +232,14 @@ def _looked(video, work, tell):
 def _make_film(video, dst, work, report, s, seconds, tell):
     "The stations of a film, in order; the capture ends up at `dst`."
     t0, facts, table = time.perf_counter(), video_facts(video), _looked(video, work, tell); wanted, poor = choose_frames(table, s["frames"], s["every"], s["fps"], s["sharp"]); at = table["seconds"]
-    rows, dropped = read_frames(video, work, size=max(s["sfm_size"], s["max_size"]), tell=tell, wanted=wanted); dropped.update({_name(i, facts["frames"]): why for i, why in poor.items()}); decoded = len(rows) + len(dropped)
+    rows, dropped = read_frames(video, work, size=max(s["sfm_size"], s["max_size"]), tell=tell, wanted=wanted); decoded = len(rows) + len(dropped) + len(poor); taken = len(rows); dropped.update({_name(i, facts["frames"]): why for i, why in poor.items()})
     if decoded < 3 or len(rows) < 3: raise DataError(f"{decoded} frames were taken" + (f", {len(rows)} of them are of use" if dropped else "") + ", and three are needed", mend="bring a longer film, or take more of its frames (`--every 1`, a higher `--fps`, `--no-sharp`)")
     masked = write_masks(rows, work, s["wearer"], tell); found, points = find_film_cameras(work, seconds, s["seed"], s["features"], s["overlap"], tell)
     files = {k: r["file"] for k, r in rows.items()}; dropped.update({k: v.replace("photos", "frames") for k, v in _left_out(files, found, points).items()}); files = {k: f for k, f in files.items() if k not in dropped}
     if len(files) < 3: raise DataError(f"{len(files)} frames are left, and three are needed", mend=MEND)
     one = next(iter(found["photos"].values())); numbers = [r["frame"] for r in rows.values()]
-    report.update(video=dict(facts, frames=len(at)), time="seconds" if uneven(at) else "frame", decoded=decoded, used=len(files), dropped=dict(sorted(dropped.items())), points=len(points["xyz"]), reprojection_px=round(found["pixels"], 3), groups=_groups(found["models"]), tries=len(found["tries"]), wearer=s["wearer"] if s["wearer"] in ("none", "bottom", "motion") else "a folder of masks",
-                  masked=round(masked, 4), step=int(np.median(np.diff(numbers))), lens=f"SIMPLE_RADIAL, f {one['f']:.1f} px at {one['width']} x {one['height']}, k {one['k1']:.4f}; the frames are straightened to a pinhole"); report["settings"] = dict(s, wearer=report["wearer"])
+    report.update(video=dict(facts, frames=len(at)), time="seconds" if uneven(at) else "frame", taken=taken, used=len(files), dropped=dict(sorted(dropped.items())), points=len(points["xyz"]), reprojection_px=round(found["pixels"], 3), groups=_groups(found["models"]), tries=len(found["tries"]), wearer=s["wearer"] if s["wearer"] in ("none", "bottom", "motion") else "a folder of masks",
+                  masked=round(masked, 4), step=1 if s["frames"] or not (s["every"] or s["fps"]) else int(np.median(np.diff(numbers))), lens=f"SIMPLE_RADIAL, f {one['f']:.1f} px at {one['width']} x {one['height']}, k {one['k1']:.4f}; the frames are straightened to a pinhole"); report["settings"] = dict(s, wearer=report["wearer"])
     shutil.rmtree(work/"capture", ignore_errors=True); capture = _write_capture(work/"capture", work, files, {}, {k: _name_of(k) for k in files}, found, points, None, s["max_size"], report, tell); c = capture.cameras
     report.pop("masks", None); report.update(near_most=float(c.near.max()), far_least=float(c.far.min()), stages=dict(tell.spent), seconds=round(time.perf_counter() - t0, 1)); capture = _timed(capture, rows, s["test_every"], report)
     write_json(report, work/"capture"/"report.json"); when = {k: at[_number(k)] if report["time"] == "seconds" else _number(k) for k in dropped}; film_figure(capture, list(when.values())).savefig(work/"capture"/"report.png"); shown = lambda k: thumbnail(np.asarray(Image.open(work/"images"/rows[k]["file"]))) if k in rows else None
