@@ -25,6 +25,7 @@ help:  ## what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
 # A broken .venv is removed first, so that `python3` is the system's. uv is fetched into .venv; where that fails, pip does it.
+# nerfacc is compiled at once: from Python 3.12 on its first import warns of an escape sequence, in the middle of somebody's output.
 $(STAMP): $(PINS)
 	@start=$$SECONDS; \
 	if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
@@ -32,6 +33,7 @@ $(STAMP): $(PINS)
 	[ -x $(BIN)/uv ] || $(BIN)/python -m pip install -q uv -c constraints.txt || echo "no uv: installing with pip, which takes minutes"; \
 	if ! { [ -x $(BIN)/uv ] && $(BIN)/uv pip install --python $(BIN)/python -q -e ".[$$EXTRAS]" -c constraints.txt; }; then \
 	    $(BIN)/python -m pip install -q -e ".[$$EXTRAS]" -c constraints.txt; fi; \
+	$(BIN)/python -W ignore -c 'import compileall, importlib.util as u; [compileall.compile_dir(d, quiet=2) for d in u.find_spec("nerfacc").submodule_search_locations]'; \
 	touch $@; echo "environment ready in $$((SECONDS - start)) s"
 
 env: $(STAMP)  ## the environment in .venv
