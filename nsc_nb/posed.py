@@ -38,7 +38,7 @@ def prepare_posed(
     key = work_key(_files(src, capture), posed=1, **settings); there = Path(dst)/"transforms.json"
     if there.is_file() and read_json(there).get("prepared", {}).get("key") == key: drop_work(dst); return Capture.load(dst)
     _check_target(src, dst); c = capture.cameras; sizes = sorted({(int(w), int(h)) for w, h in zip(c.width, c.height)}); splits = capture.splits if capture.splits.get("test") else every_kth(capture.names, test_every if len(capture) >= test_every else 0, test_every // 2)
-    report = dict(key=key, format=kind, photos=len(capture), used=len(capture), sizes=[list(s) for s in sizes], bent=c.distortion is not None and bool((c.distortion != 0).any()), points=len(p["xyz"]) if (p := capture.points()) else 0, times=capture.time_unit, settings=settings, dropped={})
+    report = dict(key=key, format=kind, also=[f for f in formats_of(src) if f != kind], photos=len(capture), used=len(capture), sizes=[list(s) for s in sizes], bent=c.distortion is not None and bool((c.distortion != 0).any()), points=len(p["xyz"]) if (p := capture.points()) else 0, times=capture.time_unit, settings=settings, dropped={})
     with work_folder(dst, key) as work:
         shutil.rmtree(work/"capture", ignore_errors=True); made = tidy(capture, work/"capture", max_size, splits=splits, extra=dict(prepared=report))
         report.update(odd=made.inspect()["odd"], seconds=round(time.perf_counter() - t0, 1)); made.extra["prepared"] = report
@@ -51,7 +51,7 @@ def posed_text(
 ) -> str:           # a few lines
     "What was there and what is odd, in plain lines."
     r = capture.extra["prepared"]; size = " and ".join(f"{w} x {h}" for w, h in r["sizes"][:3]) + (" and others" if len(r["sizes"]) > 3 else "")
-    return "\n".join([f"{r['format']}: {r['photos']} photos of {size}, {r['points'] or 'no'} points" + (", lenses straightened" if r["bent"] else ""), *(f"odd: {o}" for o in r["odd"])])
+    return "\n".join([f"{r['format']}: {r['photos']} photos of {size}, {r['points'] or 'no'} points" + (", lenses straightened" if r["bent"] else ""), *([f"it also holds {', '.join(r['also'])}: choose by --format"] if r["also"] else []), *(f"odd: {o}" for o in r["odd"])])
 
 # %% ../nbs/07_posed.ipynb #ac606c95
 FILMS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mts", ".3gp")
