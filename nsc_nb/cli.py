@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['PACKAGES', 'PROBES', 'Run', 'Folder', 'Name', 'C', 'TYRO', 'COMMANDS', 'ELSEWHERE', 'open_capture', 'remember',
            'recall', 'settings', 'on_device', 'train_capture', 'choose_protocol', 'evaluate_run', 'choose_cameras',
-           'np_round', 'rendered', 'write_frames', 'stamps_of', 'read_controls', 'render_run', 'method_info', 'show',
-           'inspection', 'verdicts', 'probe', 'doctor', 'part', 'demo_capture', 'pick_lights', 'demo_changes',
+           'np_round', 'rendered', 'write_frames', 'stamps_of', 'read_controls', 'render_run', 'method_info', 'spoken',
+           'show', 'inspection', 'verdicts', 'probe', 'doctor', 'part', 'demo_capture', 'pick_lights', 'demo_changes',
            'demo_films', 'demo_figure', 'demo', 'tell_demo', 'Train', 'layers', 'parse_train', 'default_run',
            'Evaluate', 'Render', 'Info', 'Inspect', 'Doctor', 'Demo', 'Prepare', 'Convert', 'Export', 'View', 'Bench',
            'Tsed', 'verbs', 'with_kind', 'control_flags', 'parse', 'in_company', 'main']
@@ -291,6 +291,14 @@ def method_info(
                     parameters=count_parameters(learner.parts() if hasattr(learner, "parts") else learner), phases={p.name: p.steps for p in learner.phases()}, controls={k: c["help"] for k, c in learner.controls().items()})
 
 # %% ../nbs/91_cli.ipynb #b7c1ba41
+def spoken(
+    v,           # JSON value
+) -> str:
+    "A value for people: floats to five digits, thousands apart."
+    if isinstance(v, (list, tuple)): return ", ".join(map(spoken, v)) or "none"
+    if v is None or isinstance(v, bool): return "-" if v is None else str(v)
+    return f"{v:,}" if isinstance(v, int) else f"{v:.5g}" if isinstance(v, float) else str(v)
+
 def show(
     d: dict,     # JSON values
     as_json=False, # one JSON object on one line
@@ -299,10 +307,10 @@ def show(
     "Print a dict for people, or for programs."
     if as_json: print(json.dumps(to_dict(d), ensure_ascii=False)); return
     for k, v in d.items():
-        if isinstance(v, dict) and v and sum(len(str(x)) for x in v.values()) > 60: print(f"{indent}{k}:"); show(v, indent=indent + "  ")
-        elif isinstance(v, dict): print(f"{indent}{k}: " + ", ".join(f"{a} {b:,}" if isinstance(b, int) else f"{a} {b}" for a, b in v.items()))
+        if isinstance(v, dict) and v and sum(len(spoken(x)) for x in v.values()) > 60: print(f"{indent}{k}:"); show(v, indent=indent + "  ")
+        elif isinstance(v, dict): print(f"{indent}{k}: " + ", ".join(f"{a} {spoken(b)}" for a, b in v.items()))
         elif isinstance(v, list) and any(isinstance(x, str) and len(x) > 40 for x in v): print(f"{indent}{k}:", *[f"{indent}  - {x}" for x in v], sep="\n")
-        else: print(f"{indent}{k}: {', '.join(map(str, v)) or 'none' if isinstance(v, (list, tuple)) else v if v is not None else '-'}")
+        else: print(f"{indent}{k}: {spoken(v)}")
 
 # %% ../nbs/91_cli.ipynb #5513729b
 def inspection(

@@ -338,7 +338,8 @@ def write_video(
 ):                # -> Path of the file
     "Write a video, whole or not at all. `DataError` without frames or when a frame has another size."
     import imageio.v3 as iio
-    path = Path(path)
+    from tqdm import tqdm
+    path = Path(path); frames = frames if hasattr(frames, "__len__") else tqdm(frames, desc=path.name, unit="frame", disable=None, leave=False)   # who renders while we write waits for minutes
     if path.suffix not in (".mp4", ".webp"): raise ConfigError(f"cannot write a video as `{path.suffix}`", "use .mp4 or .webp")
     def checked(size=None):
         for k, f in enumerate(map(to_uint8, frames)):
