@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from .core import DataError, log, read_json, write_json
 from .datasets import SUFFIXES, Capture, every_kth, frame_errors
-from .frames import choose_frames, film_table, frames_of, open_video, uneven, video_facts
+from .frames import check_wishes, choose_frames, film_table, frames_of, open_video, uneven, video_facts
 from .overview import thin, thumbnail, write_overview
 from .prepare import OURS, TRIES, Progress, drop_work, find_cameras, work_folder, work_key, _features, _follow, _groups, _left_out, _mapping, _model, _put, _sfm, _single, _write_capture
 
@@ -264,7 +264,7 @@ def prepare_video(
     progress=True,  # bars on a terminal; False: none; or a function of (stage, done, total)
 ) -> Capture:       # time in frames of the film, in seconds where they are unevenly spaced; the report is `capture.extra["prepared"]`
     "A film to a capture; goes on where an earlier start stopped. DataError for what is no video, has too few frames, or cannot be connected."
-    s = dict(frames=frames, every=every, fps=fps, sharp=sharp, max_size=max_size, sfm_size=sfm_size, wearer=str(wearer), overlap=overlap, features=features, test_every=test_every, seed=seed); tell = Progress(progress); video_facts(video)
+    s = dict(frames=frames, every=every, fps=fps, sharp=sharp, max_size=max_size, sfm_size=sfm_size, wearer=str(wearer), overlap=overlap, features=features, test_every=test_every, seed=seed); tell = Progress(progress); check_wishes(frames, every, fps); video_facts(video)
     masks = [] if str(wearer) in ("none", "bottom", "motion") else list(find_wearer_masks(wearer).values()); key = work_key([video, *masks], film=1, **s); t = Path(dst)/"transforms.json"
     if t.is_file() and read_json(t).get("prepared", {}).get("key") == key: drop_work(dst); return Capture.load(dst)
     _check_folder(dst); log.info("looking for the cameras of %s", Path(video).name)
