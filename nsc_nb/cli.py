@@ -16,6 +16,7 @@ import dataclasses, json, os, sys, time
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass, replace
 from importlib import import_module
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, Generic, Optional, TypeVar
 import tyro
@@ -826,7 +827,7 @@ def with_kind(
     "What SRC holds, where nobody said it. DataError when it holds nothing that can be prepared."
     from nsc_nb.posed import KINDS, kind_of
     if len(args) < 2 or args[1].startswith("-") or args[1] in KINDS and not (len(args) == 3 and Path(args[1]).exists()): return args
-    if not Path(args[1]).exists() and len([a for a in args[1:] if not a.startswith("-")]) > 2: raise ConfigError(f"cannot prepare `{args[1]}`", nearest(args[1], KINDS))
+    if not Path(args[1]).exists() and len(list(takewhile(lambda a: not a.startswith("-"), args[1:]))) > 2: raise ConfigError(f"cannot prepare `{args[1]}`", nearest(args[1], KINDS))
     kind = kind_of(args[1]); log.info("%s: %s (nsc_nb prepare %s --help)", args[1], KINDS[kind], kind); return ["prepare", kind, *args[1:]]
 
 # %% ../nbs/91_cli.ipynb #1ba4acb5

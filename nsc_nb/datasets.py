@@ -469,7 +469,7 @@ def _box(aabb, file):
 def _vocabulary(doc, file):
     "The file's `vocabulary`, checked: label name -> number 0..255."
     v = doc.get("vocabulary", {})
-    if not isinstance(v, dict) or not all(isinstance(x, int) and 0 <= x <= 255 for x in v.values()): raise DataError("`vocabulary` must map names to whole numbers from 0 to 255", file, 'write {"other": 0, "person": 1}')
+    if not isinstance(v, dict) or not all(type(x) is int and 0 <= x <= 255 for x in v.values()): raise DataError("`vocabulary` must map names to whole numbers from 0 to 255", file, 'write {"other": 0, "person": 1}')
     if not v and any("label_path" in f for f in doc["frames"]): raise DataError("there are label pictures, but no `vocabulary` that names their numbers", file, 'add "vocabulary": {"person": 1, …}')
     return v
 

@@ -237,8 +237,8 @@ def _llff_rows(file):
     except OSError as e: raise DataError(f"cannot be read: {e.strerror or 'it is no .npy file'}", file, "restore the file") from None
     except Exception: raise DataError("this is no .npy file of numbers", file, "write it with `np.save` as an array of float64") from None
     if not isinstance(rows, np.ndarray) or rows.dtype.kind not in "fiu" or rows.ndim != 2 or rows.shape[1] != 17 or not len(rows): raise DataError(f"it holds {getattr(rows, 'dtype', '?')} {getattr(rows, 'shape', '')}, not numbers (N, 17)", file, "15 numbers of a 3×5 pose and two depths for each photo")
-    wrong = ~np.isfinite(rows).all(1); hwf = rows[:, :15].reshape(-1, 3, 5)[:, :, 4]                   # (N,), (N, 3)
-    if wrong.any(): raise DataError(f"row {np.flatnonzero(wrong)[0]} holds a NaN or an infinite number", file, "leave this photo and its row out")
+    wrong = ~(np.abs(rows) < 1e12).all(1); hwf = rows[:, :15].reshape(-1, 3, 5)[:, :, 4]                   # (N,), (N, 3)
+    if wrong.any(): raise DataError(f"row {np.flatnonzero(wrong)[0]} holds a NaN or a number without end, or beyond 1e12", file, "leave this photo and its row out")
     if (hwf <= 0).any(): raise DataError(f"row {np.flatnonzero((hwf <= 0).any(1))[0]}: height, width and focal length must be positive", file, "the fifth column of the 3×5 pose holds them")
     if not ((rows[:, 15] > 0) & (rows[:, 16] > rows[:, 15])).all(): raise DataError("near and far must be positive, near first", file, "the last two of 17 numbers are the depths of the nearest and the farthest point")
     return rows.astype(np.float64)

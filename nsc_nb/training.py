@@ -568,7 +568,9 @@ def resume(self: Loop, run) -> bool: # False when there is no checkpoint
 # %% ../nbs/17_training.ipynb #f53ee6b8
 class JsonlSink:
     "Appends rows to `metrics.jsonl`."
-    def __init__(self, run): self.file = open(Path(run) / "metrics.jsonl", "a", encoding="utf-8")
+    def __init__(self, run):
+        if (file := Path(run) / "metrics.jsonl").is_dir(): raise DataError("this is a folder, but the log of the training is written here", file, "move it away")
+        self.file = open(file, "a", encoding="utf-8")
     def __call__(self, row): self.file.write(json.dumps(row) + "\n"); self.file.flush()
     def close(self): self.file.close()
 
