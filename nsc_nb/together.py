@@ -19,13 +19,14 @@ from .training import train
 FIVE = ("chronology", "neuraldiff", "osn", "videoloop", "photonvs")
 
 def small_method(
-    name,       # of a method
-    folder,     # its small capture is written there
-    steps=20,   # over all phases
+    name,          # of a method
+    folder,        # its small capture is written there
+    steps=20,      # over all phases
     shards=2,
+    capture=None,  # a small capture that is there
 ):              # -> Method whose phases are all entered within the steps
     "A tiny method on a small capture, in shards."
-    cls = get(name); capture = small_capture(cls, Path(folder)/"capture"); config = preset(name, "tiny"); count = len(cls(config, capture).phases())
+    cls = get(name); capture = capture or small_capture(cls, Path(folder)/"capture"); config = preset(name, "tiny"); count = len(cls(config, capture).phases())
     return share_steps(fresh(Bench(cls, config, capture, Path(folder), -(-steps // count))), shards)
 
 def frames_of(
@@ -38,12 +39,12 @@ def frames_of(
 def do_jobs(
     jobs: list, # of dicts: name, run, steps, frames
     folder,     # for captures, of this process
+    kept=None,  # name -> small capture, of those that are there
 ) -> dict:      # name -> frames, where they were asked for
     "Train and render."
-    out, kept = {}, {}
+    out, kept = {}, {} if kept is None else kept
     for j in jobs:
-        if j["name"] not in kept: kept[j["name"]] = Path(folder)/j["name"]
-        m = small_method(j["name"], kept[j["name"]]); train(m, j["run"], steps=j["steps"], resume=True, progress=False)
+        m = small_method(j["name"], Path(folder)/j["name"], capture=kept.get(j["name"])); kept[j["name"]] = m.capture; train(m, j["run"], steps=j["steps"], resume=True, progress=False)
         if j.get("frames"): out[j["name"]] = frames_of(m.eval(), j["frames"])
     return out
 
