@@ -33,6 +33,7 @@ class _Bare(ast.NodeTransformer):
         body = getattr(node, "body", None)
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant) and isinstance(body[0].value.value, str):
             node.body = body[1:] or [ast.Pass()]
+        if isinstance(node, ast.JoinedStr): node.values = [v for v in node.values if not (isinstance(v, ast.Constant) and v.value == "")]
         if isinstance(node, ast.ImportFrom) and node.level: node.module, node.level = "nsc_nb" + (f".{node.module}" if node.module else ""), 0
         return node
 
@@ -42,7 +43,8 @@ def code_hash(
 ) -> str:        # 16 hex digits
     "Hash of what code does, whatever it says about itself."
     tree = _Bare().visit(ast.parse(textwrap.dedent(source)))
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
+    text = ast.dump(tree, **dict(show_empty=True) if sys.version_info >= (3, 13) else {}).replace(", type_params=[]", "")
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 # %% ../nbs/93_benchmarks.ipynb #75edaa1f
 def dependency_hash(
