@@ -136,10 +136,8 @@ def count_line(results: list[dict]) -> str:
 
 # %% ../nbs/95_notebooks.ipynb #b7b1fd33
 NURSERY = """
-import gc, importlib, ipykernel.kernelapp, json, numpy, os, signal, socket, sys, threading, torch
-for slow in ("scipy.optimize", "scipy.ndimage", "scipy.spatial.transform", "cv2", "imageio.v3", "torchvision", "lpips", "diffusers.models.attention_processor", "hypothesis"):
-    try: importlib.import_module(slow)
-    except Exception: pass
+import gc, ipykernel.kernelapp, json, numpy, os, signal, socket, sys, threading, torch
+import scipy.ndimage, scipy.optimize, scipy.spatial.transform
 gc.collect(); gc.freeze()
 def live(s):
     argv, cwd, env = json.loads(s.makefile().readline()); signal.signal(signal.SIGCHLD, signal.SIG_DFL); os.setsid()
