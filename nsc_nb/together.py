@@ -24,7 +24,7 @@ def small_method(
     steps=20,      # over all phases
     shards=2,
     capture=None,  # a small capture that is there
-):              # -> Method whose phases are all entered within the steps
+):                 # -> Method whose phases are all entered within the steps
     "A tiny method on a small capture, in shards."
     cls = get(name); capture = capture or small_capture(cls, Path(folder)/"capture"); config = preset(name, "tiny"); count = len(cls(config, capture).phases())
     return share_steps(fresh(Bench(cls, config, capture, Path(folder), -(-steps // count))), shards)
@@ -42,7 +42,7 @@ def do_jobs(
     kept=None,  # name -> small capture, of those that are there
 ) -> dict:      # name -> frames, where they were asked for
     "Train and render."
-    out, kept = {}, {} if kept is None else kept
+    out, kept = {}, dict(kept or {})
     for j in jobs:
         m = small_method(j["name"], Path(folder)/j["name"], capture=kept.get(j["name"])); kept[j["name"]] = m.capture; train(m, j["run"], steps=j["steps"], resume=True, progress=False)
         if j.get("frames"): out[j["name"]] = frames_of(m.eval(), j["frames"])
