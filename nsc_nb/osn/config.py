@@ -24,7 +24,7 @@ class OSNConfig:
     scale_steps: int = 300          # steps of the network of sizes in a round
     gaps: int = 2                   # frames in a row in which an object may be lost: its pose is filled in; 0: it is not there, as published
     trim: bool = False              # key-points of the background: without the nearest and farthest twentieth, as published
-    points: int = 96                # key-points of every object a step
+    points: int = 288               # key-points of every object a step
     pixels: int = 3072              # any pixels a step; 0: as many as key-points of all objects
     focus: float = .25              # share of the pixels that are taken from movers' masks; 0: any, as published
     dense: bool = True              # objects alone see all pixels of their masks, and where they are not; off: key-points, as published
@@ -36,7 +36,7 @@ class OSNConfig:
     lr_scales: float = 1.5e-3       # of the network of sizes
     weight_image: float = 1.        # of colours
     weight_depth: float = .02       # of depths at key-points
-    weight_points: float = 5e-3     # grid: of density at key-points, and none before them; 0: as published
+    weight_points: float = .01      # grid: of density at key-points, and none before them; 0: as published
     weight_segm: float = .03        # of whose a key-point is
     weight_mask: float = .03        # of whose any pixel is, by the masks; 0: as published
     weight_outside: float = .02     # dense: of a mover that shows where its mask is not, or does not where it is
@@ -51,6 +51,8 @@ class OSNConfig:
     depth_form: str = "spread"      # spread: every bit of what stops a key-point's ray shall be at its depth | mean: their mean, as published
     depth_weighted: bool = True     # well reconstructed key-points count more
     white: bool = False             # colour behind everything; else black
+    antialias: bool = True          # pictures: four rays through pixels at edges; off: as published
+    fill: bool = True               # pictures: what is see-through is painted from around; off: as published
     jitter: bool = True             # samples shift at random in training
     jitter_test: bool = False       # and in rendering, as published
     beta: float = .1                # steepness of the Z-buffer
@@ -77,17 +79,22 @@ class OSNConfig:
     step_ratio: float = 1.          # tensorf: voxels between two samples
     step_ratio_test: float = .5     # tensorf: the same in rendering
     levels: int = 8                 # grid: levels of a hash grid
-    levels_solid: int = 4           # grid: coarse levels that say where the background is; all of them paint it
+    levels_solid: tuple[int, int] = (2, 4)        # grid: coarse levels that say in full where matter is: of the background, of a mover; all levels paint
+    fade: tuple[float, float] = (.3, .5)          # grid: factor on what each finer level says about it
+    plain: float = 4.               # grid: weight of plain coordinates beside the grid's numbers, of the background: its walls become flat; 0: none
+    density_max: float = 100.       # grid: highest density, per unit of the object
+    sharp: float = 8.               # grid: steepness of density at walls ...
+    sharpen: int = 1000             # ... which grows from 1 over so many steps
     features: int = 4               # grid: numbers a level
     table: int = 17                 # grid: log2 of the entries a level, of the background
     table_object: int = 14          # grid: the same of a mover, and of the background's proposals
     base: int = 16                  # grid: cells along a box at the coarsest level
-    finest: int = 512               # grid: cells along the background's box at the finest level
+    finest: int = 256               # grid: cells along the background's box at the finest level
     finest_object: int = 64         # grid: cells along a mover's box at the finest level
     finest_proposal: int = 96       # grid: cells of the background's proposals
     unfold: int = 400               # grid: steps over which finer levels of the grids come in; 0: all at once
     net: int = 64                   # grid: width of the networks
-    look_degree: int = 2            # grid: of the harmonics of directions
+    look_degree: int = 0            # grid: of the harmonics of directions; 0: colours are the same from everywhere
     coarse: int = 64                # grid: intervals of a ray in the background's box, first look
     samples: int = 16               # grid: and second look, with colours
     coarse_object: int = 32         # grid: the same in a mover's box
@@ -103,8 +110,8 @@ class OSNConfig:
 def presets():
     "Named configurations, small to large."
     fast = OSNConfig(preset="fast")
-    tiny = replace(fast, preset="tiny", steps=60, bootstrap=30, rounds=1, first=0, period=30, scale_steps=60, lr_steps=60, warmup=5, points=16, pixels=192, outside=64, levels=4, features=2, table=12, table_object=11, base=8, finest=48, finest_object=32, finest_proposal=32, unfold=20, anneal=20, net=16, coarse=32, samples=10, coarse_object=16, samples_object=8, cells=24, cells_object=16, scale_samples=256, label_rays=512)
-    paper = replace(fast, preset="paper", architecture="tensorf", steps=30_000, bootstrap=1000, rounds=5, first=0, period=1000, scale_steps=1000, gaps=0, trim=True, points=1024, pixels=0, lr=1e-3, lr_final=.1, lr_steps=200_000, warmup=0, lr_scales=1e-3,
+    tiny = replace(fast, preset="tiny", steps=60, bootstrap=30, rounds=1, first=0, period=30, scale_steps=60, lr_steps=60, warmup=5, points=16, pixels=192, outside=64, levels=4, features=2, table=12, table_object=11, base=8, finest=48, finest_object=32, finest_proposal=32, unfold=20, sharpen=40, anneal=20, net=16, coarse=32, samples=10, coarse_object=16, samples_object=8, cells=24, cells_object=16, scale_samples=256, label_rays=512)
+    paper = replace(fast, preset="paper", architecture="tensorf", steps=30_000, bootstrap=1000, rounds=5, first=0, period=1000, scale_steps=1000, gaps=0, trim=True, antialias=False, fill=False, points=1024, pixels=0, lr=1e-3, lr_final=.1, lr_steps=200_000, warmup=0, lr_scales=1e-3,
                     weight_depth=1., weight_points=0., weight_segm=.01, weight_mask=0., focus=0., dense=False, weight_tv=1., segm_form="released", depth_form="mean", sigma_form="plain", label_rays=0, scale_samples=4096, threshold_from=(1000, 3000), thresholds=(.97, .985), tops=(.03, .015), upsample=(8000, 12_000, 16_000, 22_000))
     small = replace(paper, preset="paper-small", steps=4000, bootstrap=200, period=200, scale_steps=200, points=64, lr_steps=26_700, threshold_from=(200, 600), upsample=(1000, 1600, 2200, 2900),
                     n_voxels=24**3, n_voxels_final=64**3, n_density=8, n_colour=16, featureC=64, scale_samples=1024)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 # %% ../../nbs/41_osn.model.ipynb #91f6fd7f
 from ..core import ConfigError, DataError
 from ..encoders import SphericalHarmonics
-from ..fields import HashField, MLP, ProposalField, trunc_exp
+from ..fields import HashField, MLP, ProposalField
 from ..occupancy import OccupancyGrid, PackedSamples, box_range, pack_info
 from .config import OSNConfig, check_config, presets
 from .data import capture_objects, scene_to_world
@@ -165,8 +165,10 @@ class GridField(nn.Module):
     ):
         super().__init__(); box = torch.stack([-torch.tensor(half), torch.tensor(half)]).float(); self.reach = float(2 * box[1].norm())
         table, finest, cells, self.counts = (c.table, c.finest, c.cells, (c.coarse, c.samples)) if background else (c.table_object, c.finest_object, c.cells_object, (c.coarse_object, c.samples_object))
-        self.grid = HashField(box, c.levels, c.features, table, c.base, finest, seed=seed, input_grad=c.lr_pose > 0); self.levels, self.solid, self.bias = c.levels, min(c.levels_solid, c.levels) if background else c.levels, -1. if background else math.log(1.4 / self.reach)
-        self.trunk, self.harmonics = MLP(self.grid.n_out, 16, c.net, 1), SphericalHarmonics(c.look_degree); self.paint = MLP(15 + self.grid.n_out + self.harmonics.n_out, 3, c.net, 1, out="sigmoid")
+        self.grid = HashField(box, c.levels, c.features, table, c.base, finest, seed=seed, input_grad=c.lr_pose > 0); self.levels, self.top, self.sharp, self.gain = c.levels, c.density_max, c.sharp, c.sharp
+        solid, fade = (v[0 if background else 1] for v in (c.levels_solid, c.fade)); self.register_buffer("says", fade ** (torch.arange(c.levels) - solid + 1).clamp(min=0).float().repeat_interleave(c.features), persistent=False)
+        self.plain, self.bias = c.plain if background else 0., math.log((.018 if background else 1.4 / self.reach) / c.density_max)
+        self.trunk, self.harmonics = MLP(self.grid.n_out + (3 if self.plain else 0), 16, c.net, 1), SphericalHarmonics(c.look_degree); self.paint = MLP(15 + self.grid.n_out + self.harmonics.n_out, 3, c.net, 1, out="sigmoid")
         self.prior = ProposalField(box, 4, 2, c.table_object, c.base, c.finest_proposal, activation="trunc_exp", bias=-1., seed=seed) if background else None
         self.cells = OccupancyGrid(box, cells, step=self.reach / self.counts[0], threshold=c.empty)
 
@@ -184,9 +186,10 @@ def open_levels(
 # %% ../../nbs/41_osn.model.ipynb #6a891fa2
 @patch
 def density(self: GridField, x, open=None):  # (P, 3), (levels,) or None -> (P,) per unit of the object, features (P, 15 + F)
-    "A haze at first: a ray through a mover's box loses three quarters of its light."
-    f = self.grid(x); n = f.shape[-1] // self.levels; f = f if open is None else f * open.repeat_interleave(n).to(f)                     # (P, F)
-    h = self.trunk(f * (torch.arange(f.shape[-1], device=f.device) < n * self.solid)); return trunc_exp(h[:, 0] + self.bias), torch.cat([h[:, 1:], f], -1)
+    "A haze at first: a ray through a mover's box loses three quarters of its light, one through the background little."
+    f = self.grid(x); f = f if open is None else f * open.repeat_interleave(f.shape[-1] // self.levels).to(f); say = f * self.says                  # (P, F)
+    h = self.trunk(torch.cat([say, self.plain * x / self.grid.aabb[1].max()], -1) if self.plain else say)                                           # (P, 16)
+    return self.top * torch.sigmoid((self.gain if self.training else self.sharp) * h[:, 0] + self.bias), torch.cat([h[:, 1:], f], -1)
 
 @patch
 def forward(self: GridField, x, d, open=None):  # (P, 3), (P, 3) unit -> (P,), (P, 3)
@@ -211,7 +214,7 @@ def look(self: GridField,
     "Edges of samples: an even look, and one that follows it."
     n, m = (more * k for k in self.counts); length = v.norm(dim=-1, keepdim=True)           # (R, 1)
     e = uniform_edges(t0, t1, n, generator=generator); x = o[:, None] + midpoints(e)[..., None] * v[:, None]                       # (R, n+1), (R, n, 3)
-    if self.prior is not None: w = density_weights(self.prior(x), e * length); return sample_pdf(e, w, m, power, generator=generator), e, w
+    if self.prior is not None: w = density_weights(self.prior(x) * ~self.cells.unseen.flatten()[self.remembered(x)], e * length); return sample_pdf(e, w, m, power, generator=generator), e, w
     w = density_weights(self.cells.density.flatten()[self.remembered(x)], e * length)                                              # (R, n)
     return sample_pdf(e, w / w.sum(-1, keepdim=True).clamp(min=1e-6), m, generator=generator, pad=.004), e, w
 

@@ -140,7 +140,7 @@ def loss(self: OSN,
     step: int,    # from 0
 ) -> dict:        # named weighted terms; "_" in front: logged only
     "Terms of a step."
-    c, b, g, row = self.config, batch, batch["generator"], self.row_of(phase); at = row["start"] + (0 if row["kind"] == "scales" else step); shift = g if c.jitter else None; self.fields.now, self.fields.proposed = at, None
+    c, b, g, row = self.config, batch, batch["generator"], self.row_of(phase); at = row["start"] + (0 if row["kind"] == "scales" else step); shift = g if c.jitter else None; self.begin(at)
     if row["kind"] == "scales":
         seen, whose = self.judges(phase, b)
         return scale_loss(self.net, seen["opacity"].clamp(0, 1), seen["depth"], whose, self.sizes[1:], *threshold_at(list(zip(c.threshold_from, c.thresholds, c.tops)), at), c.scale_samples, g, c.beta)
@@ -187,17 +187,25 @@ def alone(self: OSN, batch, T, generator, shift=None):  # maps of the rays, key-
 
 # %% ../../nbs/42_osn.training.ipynb #e1359977
 @patch
-def at_points(self: OSN, batch, T, generator, free=3) -> Tensor:
+def at_points(self: OSN, batch, T, generator, free=3, last=2) -> Tensor:
     "Matter at key-points, none before them; in the background its proposals learn it too."
     c, b, total = self.config, batch, 0.
     for k, o in enumerate(self.fields.objects):
         i = (b["whose"] == k).nonzero()[:, 0]; pose, z = T[k, b["frame"][i]], b["depth"][i][:, None]; v = (pose[:, :3, :3] @ b["d"][i][..., None])[..., 0]       # (n, 4, 4), (n, 1), (n, 3)
-        near = c.near / float(self.sizes[k].max()); span = (.93 * z - near).clamp(min=0); u = torch.rand(len(i), free, generator=generator).to(z)                 # (n, 1), (n, free)
-        at = torch.cat([z, near + span * u], 1); x = (pose[:, None, :3, 3] + at[..., None] * v[:, None]).reshape(-1, 3); inside = o.grid.inside(x)                # (n, 1 + free), (n (1 + free), 3)
+        near = c.near / float(self.sizes[k].max()); end = .985 * z; span = (end - near).clamp(min=0); tenth = span.minimum(.1 * z)                                   # (n, 1)
+        u = torch.rand(len(i), free + last, generator=generator).to(z); at = torch.cat([z + .3 * o.cells.step, near + span * u[:, :free], end - tenth * u[:, free:]], 1)        # (n, free + last), (n, 1 + free + last)
+        x = (pose[:, None, :3, 3] + at[..., None] * v[:, None]).reshape(-1, 3); inside = o.grid.inside(x); long = v.norm(dim=-1, keepdim=True)                  # (n (1 + free + last), 3), (n, 1)
         for f in (lambda x: o.density(x, self.levels_now())[0], o.prior)[:1 if o.prior is None else 2]:
-            sigma = (f(x) * inside).reshape(at.shape); stop = -torch.log(1e-3 - torch.expm1(-sigma[:, 0] * .4 * o.cells.step)) * inside.reshape(at.shape)[:, 0]   # (n, 1 + free), (n,)
-            total = total + stop.mean() + (sigma[:, 1:] * span * v.norm(dim=-1, keepdim=True) / free).clamp(max=5.).mean()
+            sigma = (f(x) * inside).reshape(at.shape); stop = -torch.log(1e-3 - torch.expm1(-sigma[:, 0] * .4 * o.cells.step)) * inside.reshape(at.shape)[:, 0]   # (n, 1 + free + last), (n,)
+            total = total + stop.mean() + (sigma[:, 1:1 + free] * span * long / free).clamp(max=5.).mean() + (sigma[:, 1 + free:] * tenth * long / last).clamp(max=5.).mean()
     return total
+
+@patch
+def begin(self: OSN, step: int):
+    "Tell the fields at which step they are: how many levels are open, how steep walls are."
+    c = self.config; self.fields.now, self.fields.proposed = step, None
+    if c.architecture == "grid":
+        for o in self.fields.objects: o.gain = 1 + (c.sharp - 1) * min(step / max(c.sharpen, 1), 1.)
 
 @patch
 def levels_now(self: OSN):  # (levels,)
