@@ -17,7 +17,7 @@ class OSNConfig:
     near: float = 1.                # depth at which rays begin; scene units
     far: float = 8.                 # depth at which they end
     steps: int = 1500               # of the fields, without those of the network of sizes
-    bootstrap: int = 1000           # of them at the start: every object alone, at its key-points; 0: together from the start
+    bootstrap: int = 300            # of them at the start: every object alone, at its key-points; 0: together from the start
     rounds: int = 3                 # how often the network of sizes is trained
     first: int = 900                # steps of the fields before the first round; 0: a period
     period: int = 200               # steps of the fields between two rounds
