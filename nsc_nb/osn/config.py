@@ -22,7 +22,7 @@ class OSNConfig:
     first: int = 900                # steps of the fields before the first round; 0: a period
     period: int = 200               # steps of the fields between two rounds
     scale_steps: int = 300          # steps of the network of sizes in a round
-    gaps: int = 2                   # frames in a row in which an object may be lost: its pose is filled in; 0: it is not there, as published
+    gaps: int = 4                   # frames in a row in which an object may be lost: its pose is filled in; 0: it is not there, as published
     trim: bool = False              # key-points of the background: without the nearest and farthest twentieth, as published
     points: int = 288               # key-points of every object a step
     pixels: int = 3072              # any pixels a step; 0: as many as key-points of all objects
