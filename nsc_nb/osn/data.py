@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 import numpy as np
 from scipy.spatial import ConvexHull, QhullError
-from scipy.spatial.transform import Rotation, Slerp
+from scipy.interpolate import CubicSpline
+from scipy.spatial.transform import Rotation, RotationSpline
 
 # %% ../../nbs/40_osn.data.ipynb #2a6189e1
 from ..core import DataError
@@ -142,16 +143,16 @@ def objects_data(
 def fill_gaps(
     objects,  # K ObjectData
     most=2,   # frames in a row that may be missing; 0: none
+    around=3, # known frames on either side that say how it went on
 ) -> list:    # K ObjectData; those without such gaps are the same
     "Poses for frames in which an object was lost for a moment."
     out = []
     for o in objects:
         known, poses, there = np.flatnonzero(o.visible), o.poses.copy(), o.visible.copy()
-        for i, j in zip(known, known[1:]):
+        for n, (i, j) in enumerate(zip(known, known[1:]), 1):
             if not 1 < j - i <= most + 1: continue
-            u = (np.arange(i + 1, j) - i) / (j - i); poses[i + 1:j] = np.eye(4); there[i + 1:j] = True        # (g,)
-            poses[i + 1:j, :3, :3] = Slerp([0, 1], Rotation.from_matrix(o.poses[[i, j], :3, :3]))(u).as_matrix()
-            poses[i + 1:j, :3, 3] = o.poses[i, :3, 3] + u[:, None] * (o.poses[j, :3, 3] - o.poses[i, :3, 3])
+            use, gap = known[max(0, n - around):n + around], np.arange(i + 1, j); poses[gap] = np.eye(4); there[gap] = True                         # (<= 2 around,), (g,)
+            poses[gap, :3, :3] = RotationSpline(use, Rotation.from_matrix(o.poses[use, :3, :3]))(gap).as_matrix(); poses[gap, :3, 3] = CubicSpline(use, o.poses[use, :3, 3])(gap)
         out.append(o if (there == o.visible).all() else replace(o, poses=poses, visible=there))
     return out
 
