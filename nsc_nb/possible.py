@@ -306,7 +306,8 @@ POSSIBLE_PROMISES = {  # name -> benchmark, what must hold of its value, what wa
     "and beside the film a pixel of a box is spread by a twentieth of its depth or more": ("osn_possible", lambda v: min(r["relative"]["beside"] for _, _, r in by_threshold(v)) >= .05, lambda v: listed([100 * r["relative"]["beside"] for _, _, r in by_threshold(v)], " %", 1)),
     "at the true sizes, held-out photos have a PQ above 0.9": ("osn_possible", lambda v: min(each_training(v, lambda r: r["pq"])) > .9, lambda v: listed(each_training(v, lambda r: r["pq"]), "", 3)),
     "and an mIoU above 0.9": ("osn_possible", lambda v: min(each_training(v, lambda r: r["miou"])) > .9, lambda v: listed(each_training(v, lambda r: r["miou"]), "", 3)),
-    "and 24 dB or more": ("osn_possible", lambda v: min(each_training(v, lambda r: r["psnr"])) >= 24, lambda v: listed(each_training(v, lambda r: r["psnr"]), " dB", 1) + "; where the film has been " + listed(each_training(v, lambda r: r["seen"]["psnr"]), " dB", 1)),
+    "and 24 dB or more where the film has been": ("osn_possible", lambda v: min(each_training(v, lambda r: r["seen"]["psnr"])) >= 24, lambda v: listed(each_training(v, lambda r: r["seen"]["psnr"]), " dB")),
+    "and everywhere": ("osn_possible", lambda v: min(each_training(v, lambda r: r["psnr"])) >= 24, lambda v: listed(each_training(v, lambda r: r["psnr"]), " dB")),
     "4,096 sizes are labelled with each object asked once": ("osn_zbuffer", lambda v: v["vectors"] == 4096 and set(v["calls"]) == {1}, lambda v: f"calls {v['calls']}"),
     "fifty times faster than composing each, or more": ("osn_zbuffer", lambda v: v["ratio"] >= 50, lambda v: f"{v['ratio']:.0f} times"),
     "in less memory than one table of shares would take": ("osn_zbuffer", lambda v: v["peak_bytes"] < v["table_bytes"], lambda v: f"{v['peak_bytes'] / 2**20:.0f} of {v['table_bytes'] / 2**20:.0f} MB"),
@@ -331,10 +332,10 @@ def film_range(value, threshold):
 
 # %% ../nbs/93_possible.ipynb #214d8940
 POSSIBLE_OPEN = {   # promise -> why it is not kept yet
-    "and with the released code's lower threshold": "more than a third of the vectors that score above it are not in the true set: at the edge a box begins to vanish behind the wall, or to hide another",
-    "at the true sizes, held-out photos have a PQ above 0.9": "rims of the boxes, and the two posts, are not sharp yet",
-    "and an mIoU above 0.9": "the same",
-    "and 24 dB or more": "walls are off between key-points, and of a tenth of the pixels the film has shown nothing",
-    "and its PSNR of held-out photos": "what the grids gain in the film they lose beside it: they are free to be rough where no key-point holds them, and what the film has not shown is black; the published fields are smooth, and paint on",
-    "and its PSNR where the film has been, at fast's end": "the same, without the black",
+    "infinitely many scenes: over 20 samples or more, drawn as the paper draws them, the film's PSNR stays within 1 dB": "it did while the film was drawn less sharply (at 25.5 dB; now 27.3): the same samples at the edge of the set now show",
+    "and with the released code's lower threshold": "nearly a third of the vectors that score above it are not in the true set: at the edge a box begins to vanish behind the wall, or to hide another",
+    "at the true sizes, held-out photos have a PQ above 0.9": "it is missed by a thousandth; two slivers of a box behind another, of nine and of seventy pixels, are not matched",
+    "and everywhere": "of a tenth of the pixels the film has shown nothing: they are painted from around, and that is a guess",
+    "the more rounds, the nearer is the set to the true one": "three rounds are nearest here. Which sizes the film allows is decided by a few pixels at rims, and at rims fields are off by as much: true vectors agree with 98.7 to 98.9 % of the rays that judge, and so does a tenth of the others",
+    "five rounds give a better PQ than one": "the two differ by a thousandth, at one seed",
 }

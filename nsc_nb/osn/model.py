@@ -165,7 +165,7 @@ class GridField(nn.Module):
     ):
         super().__init__(); box = torch.stack([-torch.tensor(half), torch.tensor(half)]).float(); self.reach = float(2 * box[1].norm())
         table, finest, cells, self.counts = (c.table, c.finest, c.cells, (c.coarse, c.samples)) if background else (c.table_object, c.finest_object, c.cells_object, (c.coarse_object, c.samples_object))
-        self.grid = HashField(box, c.levels, c.features, table, c.base, finest, seed=seed, input_grad=c.lr_pose > 0); self.levels, self.top = c.levels, c.density_max; self.register_buffer("gain", torch.tensor(float(c.sharp)))        # grows while it trains, and is kept
+        self.grid = HashField(box, c.levels, c.features, table, c.base, finest, seed=seed, input_grad=c.lr_pose > 0); self.levels, self.top, self.sharp, self.gain = c.levels, c.density_max, c.sharp, c.sharp
         solid, fade = (v[0 if background else 1] for v in (c.levels_solid, c.fade)); self.register_buffer("says", fade ** (torch.arange(c.levels) - solid + 1).clamp(min=0).float().repeat_interleave(c.features), persistent=False)
         self.plain, self.bias = c.plain if background else 0., math.log((.018 if background else 1.4 / self.reach) / c.density_max)
         self.trunk, self.harmonics = MLP(self.grid.n_out + (3 if self.plain else 0), 16, c.net, 1), SphericalHarmonics(c.look_degree); self.paint = MLP(15 + self.grid.n_out + self.harmonics.n_out, 3, c.net, 1, out="sigmoid")
@@ -189,7 +189,7 @@ def density(self: GridField, x, open=None):  # (P, 3), (levels,) or None -> (P,)
     "A haze at first: a ray through a mover's box loses three quarters of its light, one through the background little."
     f = self.grid(x); f = f if open is None else f * open.repeat_interleave(f.shape[-1] // self.levels).to(f); say = f * self.says                  # (P, F)
     h = self.trunk(torch.cat([say, self.plain * x / self.grid.aabb[1].max()], -1) if self.plain else say)                                           # (P, 16)
-    return self.top * torch.sigmoid(self.gain * h[:, 0] + self.bias), torch.cat([h[:, 1:], f], -1)
+    return self.top * torch.sigmoid((self.gain if self.training else self.sharp) * h[:, 0] + self.bias), torch.cat([h[:, 1:], f], -1)
 
 @patch
 def forward(self: GridField, x, d, open=None):  # (P, 3), (P, 3) unit -> (P,), (P, 3)

@@ -205,7 +205,7 @@ def begin(self: OSN, step: int):
     "Tell the fields at which step they are: how many levels are open, how steep walls are."
     c = self.config; self.fields.now, self.fields.proposed = step, None
     if c.architecture == "grid":
-        for o in self.fields.objects: o.gain.fill_(1 + (c.sharp - 1) * min(step / max(c.sharpen, 1), 1.))
+        for o in self.fields.objects: o.gain = 1 + (c.sharp - 1) * min(step / max(c.sharpen, 1), 1.)
 
 @patch
 def levels_now(self: OSN):  # (levels,)
