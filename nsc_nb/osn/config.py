@@ -79,7 +79,7 @@ class OSNConfig:
     step_ratio: float = 1.          # tensorf: voxels between two samples
     step_ratio_test: float = .5     # tensorf: the same in rendering
     levels: int = 8                 # grid: levels of a hash grid
-    levels_solid: tuple[int, int] = (2, 4)        # grid: coarse levels that say in full where matter is: of the background, of a mover; all levels paint
+    levels_full: tuple[int, int] = (2, 4)         # grid: coarse levels that say in full where matter is: of the background, of a mover; all levels paint
     fade: tuple[float, float] = (.3, .5)          # grid: factor on what each finer level says about it
     plain: float = 4.               # grid: weight of plain coordinates beside the grid's numbers, of the background: its walls become flat; 0: none
     density_max: float = 100.       # grid: highest density, per unit of the object
@@ -105,6 +105,7 @@ class OSNConfig:
     empty: float = 1e-3             # grid: opacity of a step below which a cell counts as empty
     refresh: int = 16               # grid: steps between looks at the cells
     preset: str = ""                # name of the settings
+    former = dict(levels_solid=None)   # settings of older runs that are gone
 
 # %% ../../nbs/40_osn.config.ipynb #b9b1c125
 def presets():

@@ -166,7 +166,7 @@ class GridField(nn.Module):
         super().__init__(); box = torch.stack([-torch.tensor(half), torch.tensor(half)]).float(); self.reach = float(2 * box[1].norm())
         table, finest, cells, self.counts = (c.table, c.finest, c.cells, (c.coarse, c.samples)) if background else (c.table_object, c.finest_object, c.cells_object, (c.coarse_object, c.samples_object))
         self.grid = HashField(box, c.levels, c.features, table, c.base, finest, seed=seed, input_grad=c.lr_pose > 0); self.levels, self.top, self.sharp, self.gain = c.levels, c.density_max, c.sharp, c.sharp
-        solid, fade = (v[0 if background else 1] for v in (c.levels_solid, c.fade)); self.register_buffer("says", fade ** (torch.arange(c.levels) - solid + 1).clamp(min=0).float().repeat_interleave(c.features), persistent=False)
+        solid, fade = (v[0 if background else 1] for v in (c.levels_full, c.fade)); self.register_buffer("says", fade ** (torch.arange(c.levels) - solid + 1).clamp(min=0).float().repeat_interleave(c.features), persistent=False)
         self.plain, self.bias = c.plain if background else 0., math.log((.018 if background else 1.4 / self.reach) / c.density_max)
         self.trunk, self.harmonics = MLP(self.grid.n_out + (3 if self.plain else 0), 16, c.net, 1), SphericalHarmonics(c.look_degree); self.paint = MLP(15 + self.grid.n_out + self.harmonics.n_out, 3, c.net, 1, out="sigmoid")
         self.prior = ProposalField(box, 4, 2, c.table_object, c.base, c.finest_proposal, activation="trunc_exp", bias=-1., seed=seed) if background else None
