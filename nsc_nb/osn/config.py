@@ -26,7 +26,7 @@ class OSNConfig:
     trim: bool = False              # key-points of the background: without the nearest and farthest twentieth, as published
     points: int = 288               # key-points of every object a step
     pixels: int = 3072              # any pixels a step; 0: as many as key-points of all objects
-    focus: float = .25              # share of the pixels that are taken from movers' masks; 0: any, as published
+    focus: float = .25              # share of the pixels that are taken from movers' masks and two pixels about them; 0: any, as published
     dense: bool = True              # objects alone see all pixels of their masks, and where they are not; off: key-points, as published
     lr: float = 1e-2                # of the fields
     lr_final: float = .1            # factor on it ...
@@ -55,17 +55,18 @@ class OSNConfig:
     fill: bool = True               # pictures: what is see-through is painted from around; off: as published
     jitter: bool = True             # samples shift at random in training
     jitter_test: bool = False       # and in rendering, as published
-    beta: float = .1                # steepness of the Z-buffer
+    beta: float = .3                # steepness of the Z-buffer, 1 / scene unit
     scale_width: int = 64           # of the network of sizes
     scale_layers: int = 4           # its hidden layers
     scale_alpha: float = 1.         # factor before its sigmoid
     scale_shift: float = 1.         # added before its sigmoid
     scale_samples: int = 512        # size vectors a step
-    label_rays: int = 4096          # rays that judge them, the same in all steps of a round, only where objects compete; 0: fresh key-points each step, as published
+    label_rays: int = 32768         # rays that judge them, the same in all steps of a round, only where objects compete; 0: fresh key-points each step, as published
+    rim: int = 1                    # px about movers' masks in which the background judges nothing; 0: it judges there too
     score_threshold: float = .5     # above it a size vector is possible
     threshold_from: tuple[int, ...] = (0, 1200)   # from these steps of the fields on ...
     thresholds: tuple[float, ...] = (.998, .998) # ... so much of the key-points must agree
-    tops: tuple[float, ...] = (.3, .2)           # and at least this share of the vectors counts as possible
+    tops: tuple[float, ...] = (.3, .15)          # and at least this share of the vectors counts as possible
     n_voxels: int = 80**3           # tensorf: voxels of every object's grid at the start
     n_voxels_final: int = 200**3    # tensorf: and at the end
     upsample: tuple[int, ...] = ()  # tensorf: steps after which the grids are refined
@@ -113,7 +114,7 @@ def presets():
     fast = OSNConfig(preset="fast")
     tiny = replace(fast, preset="tiny", steps=60, bootstrap=30, rounds=1, first=0, period=30, scale_steps=60, lr_steps=60, warmup=5, points=16, pixels=192, outside=64, levels=4, features=2, table=12, table_object=11, base=8, finest=48, finest_object=32, finest_proposal=32, unfold=20, sharpen=40, anneal=20, net=16, coarse=32, samples=10, coarse_object=16, samples_object=8, cells=24, cells_object=16, scale_samples=256, label_rays=512)
     paper = replace(fast, preset="paper", architecture="tensorf", steps=30_000, bootstrap=1000, rounds=5, first=0, period=1000, scale_steps=1000, gaps=0, trim=True, antialias=False, fill=False, points=1024, pixels=0, lr=1e-3, lr_final=.1, lr_steps=200_000, warmup=0, lr_scales=1e-3,
-                    weight_depth=1., weight_points=0., weight_segm=.01, weight_mask=0., focus=0., dense=False, weight_tv=1., segm_form="released", depth_form="mean", sigma_form="plain", label_rays=0, scale_samples=4096, threshold_from=(1000, 3000), thresholds=(.97, .985), tops=(.03, .015), upsample=(8000, 12_000, 16_000, 22_000))
+                    weight_depth=1., weight_points=0., weight_segm=.01, weight_mask=0., focus=0., dense=False, weight_tv=1., segm_form="released", depth_form="mean", sigma_form="plain", label_rays=0, rim=0, beta=.1, scale_samples=4096, threshold_from=(1000, 3000), thresholds=(.97, .985), tops=(.03, .015), upsample=(8000, 12_000, 16_000, 22_000))
     small = replace(paper, preset="paper-small", steps=4000, bootstrap=200, period=200, scale_steps=200, points=64, lr_steps=26_700, threshold_from=(200, 600), upsample=(1000, 1600, 2200, 2900),
                     n_voxels=24**3, n_voxels_final=64**3, n_density=8, n_colour=16, featureC=64, scale_samples=1024)
     return {"fast": fast, "tiny": tiny, "paper": paper, "paper-small": small}

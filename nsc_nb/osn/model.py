@@ -165,7 +165,7 @@ class GridField(nn.Module):
     ):
         super().__init__(); box = torch.stack([-torch.tensor(half), torch.tensor(half)]).float(); self.reach = float(2 * box[1].norm())
         table, finest, cells, self.counts = (c.table, c.finest, c.cells, (c.coarse, c.samples)) if background else (c.table_object, c.finest_object, c.cells_object, (c.coarse_object, c.samples_object))
-        self.grid = HashField(box, c.levels, c.features, table, c.base, finest, seed=seed, input_grad=c.lr_pose > 0); self.levels, self.top, self.sharp, self.gain = c.levels, c.density_max, c.sharp, c.sharp
+        self.grid = HashField(box, c.levels, c.features, table, c.base, finest, seed=seed, input_grad=c.lr_pose > 0); self.levels, self.top = c.levels, c.density_max; self.register_buffer("gain", torch.tensor(float(c.sharp)))      # grows while it trains, and is kept
         solid, fade = (v[0 if background else 1] for v in (c.levels_full, c.fade)); self.register_buffer("says", fade ** (torch.arange(c.levels) - solid + 1).clamp(min=0).float().repeat_interleave(c.features), persistent=False)
         self.plain, self.bias = c.plain if background else 0., math.log((.018 if background else 1.4 / self.reach) / c.density_max)
         self.trunk, self.harmonics = MLP(self.grid.n_out + (3 if self.plain else 0), 16, c.net, 1), SphericalHarmonics(c.look_degree); self.paint = MLP(15 + self.grid.n_out + self.harmonics.n_out, 3, c.net, 1, out="sigmoid")
@@ -189,7 +189,7 @@ def density(self: GridField, x, open=None):  # (P, 3), (levels,) or None -> (P,)
     "A haze at first: a ray through a mover's box loses three quarters of its light, one through the background little."
     f = self.grid(x); f = f if open is None else f * open.repeat_interleave(f.shape[-1] // self.levels).to(f); say = f * self.says                  # (P, F)
     h = self.trunk(torch.cat([say, self.plain * x / self.grid.aabb[1].max()], -1) if self.plain else say)                                           # (P, 16)
-    return self.top * torch.sigmoid((self.gain if self.training else self.sharp) * h[:, 0] + self.bias), torch.cat([h[:, 1:], f], -1)
+    return self.top * torch.sigmoid(self.gain * h[:, 0] + self.bias), torch.cat([h[:, 1:], f], -1)
 
 @patch
 def forward(self: GridField, x, d, open=None):  # (P, 3), (P, 3) unit -> (P,), (P, 3)
@@ -310,7 +310,7 @@ def describe(self: OSN,
     if len(objects) < 2: raise DataError("there is one object, so nothing moves", capture.root, "give a mask of every mover; 0 is the background")
     order = torch.argsort(cams.time, stable=True).tolist(); train = set(capture.splits.get("train") or capture.names)
     names = {v: k for k, v in (capture.vocabulary or {}).items()}; number = lambda v: [float(f"{x:.7g}") for x in v]
-    self._prepared = dict(objects=objects, order=order, world=scene_to_world(objects[0].poses[objects[0].visible], cams.c2w[torch.from_numpy(objects[0].visible)].numpy()))
+    self._prepared = dict(objects=objects, order=order, c2w=cams.c2w[order], world=scene_to_world(objects[0].poses[objects[0].visible], cams.c2w[torch.from_numpy(objects[0].visible)].numpy()))
     return dict(objects=[names.get(k, "background" if k == 0 else f"object {k}") for k in range(len(objects))], photos=[film[i] for i in order], train=[film[i] in train for i in order], times=number(cams.time[order].tolist()),
                 halves=[number(o.half) for o in objects], sizes=[number(o.sizes) for o in objects], resolutions=None)
 
@@ -323,9 +323,9 @@ def build(self: OSN,
     c, s = check_config(self.config), structure; torch.manual_seed(c.seed); K, V = len(s["halves"]), len(s["photos"])
     self.fields = TensorFields(c, s["halves"], s["resolutions"]) if c.architecture == "tensorf" else GridFields(c, s["halves"])
     self.net = ScaleNet(K, c.scale_width, c.scale_layers, c.scale_alpha, c.scale_shift); self.twist = nn.Parameter(torch.zeros(K, V, 6))
-    for name, v in dict(poses=torch.eye(4).repeat(K, V, 1, 1), visible=torch.ones(K, V, dtype=torch.bool), times=torch.tensor(s["times"]), sizes=torch.tensor(s["sizes"]), world=torch.eye(4)).items(): self.register_buffer(name, v)
+    for name, v in dict(poses=torch.eye(4).repeat(K, V, 1, 1), visible=torch.ones(K, V, dtype=torch.bool), times=torch.tensor(s["times"]), sizes=torch.tensor(s["sizes"]), c2w=torch.eye(4).repeat(V, 1, 1), world=torch.eye(4)).items(): self.register_buffer(name, v)
     if ready := getattr(self, "_prepared", None):
-        o = ready["order"]; self.poses.copy_(torch.stack([torch.from_numpy(x.poses[o]) for x in ready["objects"]])); self.visible.copy_(torch.stack([torch.from_numpy(x.visible[o]) for x in ready["objects"]])); self.world.copy_(torch.from_numpy(ready["world"])); self.leave_unseen()
+        o = ready["order"]; self.poses.copy_(torch.stack([torch.from_numpy(x.poses[o]) for x in ready["objects"]])); self.visible.copy_(torch.stack([torch.from_numpy(x.visible[o]) for x in ready["objects"]])); self.c2w.copy_(ready["c2w"]); self.world.copy_(torch.from_numpy(ready["world"])); self.leave_unseen()
 
 # %% ../../nbs/41_osn.model.ipynb #7f566b73
 @patch

@@ -88,6 +88,35 @@ def edges_of(
 
 # %% ../../nbs/43_osn.rendering.ipynb #685e3d52
 @patch
+def camera_to_objects(self: OSN,
+    camera: Cameras,  # one, with its time
+    sizes: Tensor,    # (K,)
+    time=None,        # in [0, 1]; None: the camera's own
+):                    # T (K, 4, 4) camera to objects, each in its own unit; there (K,) bool
+    "Where a camera stands, as seen from every object."
+    at = moment(self.times, float(camera.time[0]) if time is None else time); i, j, _ = at; A, P, there = between(self.paths(), self.visible, sizes, *at)
+    if i == j and torch.allclose(camera.c2w[0], self.c2w[i], atol=1e-5): return self.paths()[:, i], there
+    return seen_from(self.camera_to_scene(camera.c2w[0])[0], A, P, sizes), there
+
+# %% ../../nbs/43_osn.rendering.ipynb #084a02e9
+@patch
+def at_places(self: OSN,
+    camera: Cameras,  # one
+    xy: Tensor,       # (R, 2) px
+    T: Tensor,        # (K, 4, 4) camera to objects
+    sizes: Tensor,    # (K,)
+    there: Tensor,    # (K,) bool
+    chunk=4096,       # rays at a time
+    generator=None,   # shifts samples
+) -> dict:            # rgb (R, 3), depth, opacity (R,), shares (R, K)
+    "The scene at places of a picture."
+    maps = {}
+    for d in camera_directions(camera, torch.zeros(len(xy), dtype=torch.int64, device=xy.device), xy).split(chunk):
+        got = self.fields.together(d, T[:, None].expand(-1, len(d), -1, -1), sizes, there[:, None].expand(-1, len(d)), generator)
+        for k in ("rgb", "depth", "opacity", "shares"): maps.setdefault(k, []).append(got[k])
+    return {k: torch.cat(v) for k, v in maps.items()}
+
+@patch
 @torch.no_grad()
 def render(self: OSN,
     cameras: Cameras,  # N cameras of one size, with times
@@ -106,17 +135,10 @@ def render(self: OSN,
         if name not in names: raise ConfigError(f"there is no object `{name}`", nearest(name, names))
     shown = torch.tensor([(only in ("all", n)) and n != without for n in names], device=s.device)
     for i in range(len(cameras)):
-        cam = cameras[[i]].to(self.device); h, w = int(cam.height[0]), int(cam.width[0]); c2s, unit = self.camera_to_scene(cam.c2w[0])
-        A, P, there = between(self.paths(), self.visible, s, *moment(self.times, float(cam.time[0]) if time is None else time)); T = seen_from(c2s, A, P, s); there = there & shown
+        cam = cameras[[i]].to(self.device); h, w = int(cam.height[0]), int(cam.width[0]); unit = self.camera_to_scene(cam.c2w[0])[1]; T, there = self.camera_to_objects(cam, s, time); there = there & shown
         y, x = torch.meshgrid(torch.arange(h, device=s.device), torch.arange(w, device=s.device), indexing="ij"); xy = torch.stack([x, y], -1).reshape(-1, 2) + .5         # (HW, 2)
         jitter = torch.Generator().manual_seed(self.config.seed + i) if self.config.jitter_test else None
-        def ask(xy):
-            maps = {}
-            for part in camera_directions(cam, torch.zeros(len(xy), dtype=torch.int64, device=s.device), xy).split(chunk):
-                got = self.fields.together(part, T[:, None].expand(-1, len(part), -1, -1), s, there[:, None].expand(-1, len(part)), jitter)
-                for k in ("rgb", "depth", "opacity", "shares"): maps.setdefault(k, []).append(got[k])
-            return {k: torch.cat(v) for k, v in maps.items()}
-        m = {k: v.reshape(h, w, *v.shape[1:]) for k, v in ask(xy).items()}
+        ask = lambda xy: self.at_places(cam, xy, T, s, there, chunk, jitter); m = {k: v.reshape(h, w, *v.shape[1:]) for k, v in ask(xy).items()}
         if (self.config.antialias if antialias is None else antialias) and (edge := edges_of(m["shares"].argmax(-1), m["depth"])).any():
             got = ask((xy[edge.flatten()][:, None] + torch.tensor([[-.25, -.25], [.25, -.25], [-.25, .25], [.25, .25]], device=s.device)).reshape(-1, 2))                     # (4 E, ...)
             for k in ("rgb", "opacity"): m[k][edge] = got[k].unflatten(0, (-1, 4)).mean(1)

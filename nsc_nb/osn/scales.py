@@ -68,9 +68,10 @@ def zbuffer(
 def label_accuracy(
     labels: Tensor,  # (H, R) from `zbuffer_labels`
     target: Tensor,  # (R,) object that the video shows
+    rest=(0, 0),     # further pixels, at which all vectors say the same: how many, and how many of them are right
 ) -> Tensor:         # (H,) in [0, 1]
     "Share of the pixels at which a scale vector agrees with the video."
-    return (labels == target).float().mean(-1)
+    return ((labels == target).float().sum(-1) + rest[1]) / (len(target) + rest[0])
 
 def pseudo_labels(
     accuracy: Tensor,  # (H,)
@@ -121,10 +122,11 @@ def scale_loss(
     n=4096,            # scale vectors
     generator=None,    # draws them
     beta=.1,           # of the Z-buffer
+    rest=(0, 0),       # of `label_accuracy`
 ) -> dict:             # score: the loss; _prior: mean score; _best: best accuracy; _valid: share called valid
     "One step of the network of scales."
     v = torch.rand(n, len(depth) - 1, generator=generator).to(depth)                              # (n, K-1)
-    accuracy = label_accuracy(zbuffer_labels(opacity, depth, to_scales(v, ranges), beta), target); wanted, score = pseudo_labels(accuracy, threshold, top), net(v)   # (n,)
+    accuracy = label_accuracy(zbuffer_labels(opacity, depth, to_scales(v, ranges), beta), target, rest); wanted, score = pseudo_labels(accuracy, threshold, top), net(v)   # (n,)
     return dict(score=((score - wanted) ** 2).mean(), _prior=score.mean().detach(), _best=accuracy.max(), _valid=wanted.mean())
 
 # %% ../../nbs/41_osn.scales.ipynb #03ce22fe
