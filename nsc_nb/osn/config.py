@@ -60,8 +60,8 @@ class OSNConfig:
     scale_layers: int = 4           # its hidden layers
     scale_alpha: float = 1.         # factor before its sigmoid
     scale_shift: float = 1.         # added before its sigmoid
-    scale_samples: int = 512        # size vectors a step
-    label_rays: int = 32768         # rays that judge them, the same in all steps of a round, only where objects compete; 0: fresh key-points each step, as published
+    scale_samples: int = 320        # size vectors a step
+    label_rays: int = 65536         # rays that judge them, the same in all steps of a round, only where objects compete; 0: fresh key-points each step, as published
     rim: int = 1                    # px about movers' masks in which the background judges nothing; 0: it judges there too
     score_threshold: float = .5     # above it a size vector is possible
     threshold_from: tuple[int, ...] = (0, 1200)   # from these steps of the fields on ...
