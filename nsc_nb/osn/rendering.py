@@ -116,6 +116,7 @@ def at_places(self: OSN,
         for k in ("rgb", "depth", "opacity", "shares"): maps.setdefault(k, []).append(got[k])
     return {k: torch.cat(v) for k, v in maps.items()}
 
+# %% ../../nbs/43_osn.rendering.ipynb #b1359a48
 @patch
 @torch.no_grad()
 def render(self: OSN,
@@ -244,6 +245,7 @@ class Sample:
             with atomic_write(self.run/"figures"/"possible_sizes.png") as part: fig.savefig(part, format="png")
         print(f"{len(s)} vectors: {file}")
 
+# %% ../../nbs/43_osn.rendering.ipynb #18683096
 @dataclass
 class WalkFilm:
     "A film: the film's camera and another, scene after scene."
