@@ -36,6 +36,8 @@ class NeuralDiffConfig:
     depth: int = 8  # paper: its layers
     skip: int = 3  # paper: layer, from 0, after which the input comes again
     branch_layers: int = 4  # paper: of foreground and actor
+    init: str = "torch"  # paper: first weights: torch (as published) | he (He et al. 2015: what goes in keeps its size through the layers)
+    thin: float = 0.0  # paper: taken off what moves before its density is made positive, so that at first there is little of it
     padded: bool = True  # paper: fill the actor's input with zeros up to the foreground's, as published
     pixel_rule: str = "nsc"  # of rays: nsc (through pixel centres) | neuraldiff (half a pixel off, as published)
     beta_min: float = 0.03  # smallest uncertainty
@@ -63,11 +65,11 @@ def presets():
     fast = NeuralDiffConfig(look_dim=8, beta_min=.1, weight_sigma=0.)
     tiny = replace(fast, steps=40, rays=256, samples=10, proposal_samples=16, levels=4, table=13, finest=96, net=24, actor_levels=4, actor_finest=48, look_dim=4, anneal=20, warmup=5)
     paper = replace(fast, architecture="paper", look_dim=48, beta_min=.03, weight_sigma=.01, steps=0, rays=1024, samples=64, lr=5e-4, lr_final=2e-5, pixel_rule="neuraldiff")
-    small = replace(paper, width=64, samples=32, importance=32, rays=256, steps=12_000, pixel_rule="nsc")
+    small = replace(paper, width=64, samples=16, importance=24, rays=448, steps=12_000, lr=2e-3, init="he", thin=3., pixel_rule="nsc")
     return {"fast": fast, "tiny": tiny, "paper": paper, "paper-small": small}
 
 # %% ../../nbs/30_neuraldiff.config.ipynb #c7cb8ff6
-CHOICES = dict(architecture=("grid", "paper"), variant=("neuraldiff", "t-nerf", "nerf-w", "nerf"), mix=("shared", "additive"), pixel_rule=("nsc", "neuraldiff"))
+CHOICES = dict(architecture=("grid", "paper"), variant=("neuraldiff", "t-nerf", "nerf-w", "nerf"), mix=("shared", "additive"), pixel_rule=("nsc", "neuraldiff"), init=("torch", "he"))
 
 def check_config(config: NeuralDiffConfig):  # configuration to be checked; returned as it is
     "Refuse values that no part of the model knows. Raises ConfigError."

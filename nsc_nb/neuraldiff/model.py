@@ -109,6 +109,11 @@ class PaperNets(nn.Module):
         self.coarse, self.fine = Background(c, n_x, n_d, 0), Background(c, n_x, n_d, c.look_dim)
         if "foreground" in self.names: self.foreground = Moving(c.width + n_time, half, c.branch_layers)
         if "actor" in self.names: self.actor = Moving((c.width if c.padded else n_x) + n_time, half, c.branch_layers)
+        if c.init == "he":
+            for name, m in self.named_modules():
+                if ".hidden." in name: nn.init.kaiming_uniform_(m.weight, nonlinearity="relu"); nn.init.zeros_(m.bias)
+        with torch.no_grad():
+            for name in self.names[1:]: getattr(self, name).sigma.bias.sub_(c.thin)
 
 # %% ../../nbs/31_neuraldiff.model.ipynb #49b8d1a7
 @patch
