@@ -68,7 +68,7 @@ def save_strips(
 # %% ../nbs/93_separation.ipynb #804bf14d
 VARIANTS = {"NeuralDiff": {}, "without actor": dict(actor=False), "t-nerf": dict(variant="t-nerf"), "nerf-w": dict(variant="nerf-w"), "static NeRF": dict(variant="nerf")}
 SWITCHES = {"as it is": {}, "additive colours": dict(mix="additive"), "free time codes": dict(smooth=False), "no transmittance fix": dict(fix=False), "without actor": dict(actor=False)}
-STEPS = 4000   # of every variant
+STEPS = 3000   # of every variant
 
 # %% ../nbs/93_separation.ipynb #0a65fe5e
 def trained_kitchen(
