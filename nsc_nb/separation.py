@@ -96,7 +96,7 @@ def variant_rows_of(work, tiny, variants, preset, kitchens=(0, 1, 2), **common):
         for name, changes in variants.items():
             def made():
                 method, capture, seconds = trained_kitchen(work, tiny, seed, preset, **common, **changes)
-                if (preset, name, seed) == ("fast", "as it is", 0): save_strips(method, capture, work.folder/"kitchen0.npy")
+                if seed == 0 and not changes: save_strips(method, capture, work.folder/f"{preset}0.npy")
                 return judge(method, capture) | dict(training_seconds=round(seconds, 1))
             out.setdefault(name, {})[f"seed {seed}"] = once_on_disk(work.folder/f"{preset}-{seed}-{name.replace(' ', '_')}-{code}.json", made)
     return out
@@ -104,13 +104,15 @@ def variant_rows_of(work, tiny, variants, preset, kitchens=(0, 1, 2), **common):
 @benchmark("neuraldiff_variants", NEURALDIFF, seeds=[0, 1, 2], helpers=(kitchen_capture, trained_kitchen, judge, background_psnr, variant_rows_of))
 def neuraldiff_variants(work, tiny):
     "paper-small and its variants at equal steps, on three kitchens."
-    return variant_rows_of(work, tiny, VARIANTS, "paper-small", steps=STEPS)
+    out = variant_rows_of(work, tiny, VARIANTS, "paper-small", steps=STEPS)
+    if (file := work.folder/"paper-small0.npy").exists(): work.pictures["kitchen0"] = np.load(file)
+    return out
 
 @benchmark("neuraldiff_switches", GRIDS, seeds=[0, 1, 2], helpers=(kitchen_capture, trained_kitchen, judge, background_psnr, variant_rows_of))
 def neuraldiff_switches(work, tiny):
     "fast with each switch off, on three kitchens."
     out = variant_rows_of(work, tiny, SWITCHES, "fast")
-    if (file := work.folder/"kitchen0.npy").exists(): work.pictures["kitchen0"] = np.load(file)
+    if (file := work.folder/"fast0.npy").exists(): work.pictures["kitchen0"] = np.load(file)
     return out
 
 # %% ../nbs/93_separation.ipynb #55f01448

@@ -65,7 +65,7 @@ def presets():
     fast = NeuralDiffConfig(look_dim=8, beta_min=.1, weight_sigma=0.)
     tiny = replace(fast, steps=40, rays=256, samples=10, proposal_samples=16, levels=4, table=13, finest=96, net=24, actor_levels=4, actor_finest=48, look_dim=4, anneal=20, warmup=5)
     paper = replace(fast, architecture="paper", look_dim=48, beta_min=.03, weight_sigma=.01, steps=0, rays=1024, samples=64, lr=5e-4, lr_final=2e-5, pixel_rule="neuraldiff")
-    small = replace(paper, width=64, samples=16, importance=24, rays=448, steps=12_000, lr=2e-3, init="he", thin=3., beta_min=.1, weight_sigma=.001, pixel_rule="nsc")
+    small = replace(paper, width=64, samples=16, importance=24, rays=448, steps=12_000, lr=2e-3, init="he", thin=3., beta_min=.1, weight_sigma=.003, pixel_rule="nsc")
     return {"fast": fast, "tiny": tiny, "paper": paper, "paper-small": small}
 
 # %% ../../nbs/30_neuraldiff.config.ipynb #c7cb8ff6
