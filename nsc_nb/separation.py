@@ -257,7 +257,5 @@ SEPARATION_PROMISES = {  # name -> benchmark, what must hold of its value
     "and its union AP": ("neuraldiff_architectures", lambda v: every(v, lambda r: sooner(r["fast"], r["paper-small"], "ap"))),
 }
 SEPARATION_OPEN = {   # promise -> why it is not kept yet
-    "NeuralDiff has a better union AP than t-nerf, nerf-w and static NeRF at equal steps, every kitchen": "on one kitchen it has; on the other static NeRF is a hundredth ahead. 3,000 steps are few: longer trainings are still to be made",
-    "and a better PSNR": "after 3,000 steps the model with the fewest networks, static NeRF, is ahead on both kitchens; longer trainings are still to be made",
     "and its union AP": "on one kitchen it comes in a fifteenth of the time; on the two others the grids end a few hundredths below; why is not known yet",
 }
