@@ -58,13 +58,16 @@ class NeuralDiffConfig:
     warmup: int = 30  # grid: steps over which the rate rises
     weight_distortion: float = 1e-3  # grid: mip-NeRF 360 distortion
     weight_seen: float = 0.1  # grid: price of what foreground and actor add to a pixel, reached half way through
+    weight_alone: float = 0.0  # grid: of photos as the background alone shows them, where the actor is not
+    excused: float = 0.1  # grid: error of a colour from which on the background alone is rather excused
+    close: float = 0.0  # grid: depth, as a share of the largest far, before which the background learns less; 0: it learns everywhere alike
 
 # %% ../../nbs/30_neuraldiff.config.ipynb #80c4bb72
 def presets():
     "Named configurations, small to large."
-    fast = NeuralDiffConfig(look_dim=8, beta_min=.1, weight_sigma=0.)
+    fast = NeuralDiffConfig(look_dim=8, beta_min=.1, weight_sigma=0., weight_alone=1., close=.2)
     tiny = replace(fast, steps=40, rays=256, samples=10, proposal_samples=16, levels=4, table=13, finest=96, net=24, actor_levels=4, actor_finest=48, look_dim=4, anneal=20, warmup=5)
-    paper = replace(fast, architecture="paper", look_dim=48, beta_min=.03, weight_sigma=.01, steps=0, rays=1024, samples=64, lr=5e-4, lr_final=2e-5, pixel_rule="neuraldiff")
+    paper = replace(fast, architecture="paper", look_dim=48, beta_min=.03, weight_sigma=.01, weight_alone=0., close=0., steps=0, rays=1024, samples=64, lr=5e-4, lr_final=2e-5, pixel_rule="neuraldiff")
     small = replace(paper, width=64, samples=16, importance=24, rays=448, steps=12_000, lr=2e-3, init="he", thin=3., beta_min=.1, weight_sigma=.003, pixel_rule="nsc")
     return {"fast": fast, "tiny": tiny, "paper": paper, "paper-small": small}
 
