@@ -235,7 +235,7 @@ def osn_architectures(work, tiny):
     return dict(rates=tried, best=best) | {"paper-small": raced(work, tiny, "paper-small", late, lr=best, steps=LONG + 1), "fast": raced(work, tiny, "fast", (*EARLY, NEVER))}
 
 # %% ../nbs/93_possible.ipynb #3fa6fec8
-ROUNDS = {"fast": {}, "1 round": dict(rounds=1), "5 rounds": dict(rounds=5, period=100), "no start alone": dict(bootstrap=0)}
+ROUNDS = {"fast": {}, "1 round": dict(rounds=1), "5 rounds": dict(rounds=5, period=100), "10 rounds": dict(rounds=10, period=50), "no start alone": dict(bootstrap=0)}
 
 def over_samples(
     method,  # trained OSN
@@ -248,7 +248,7 @@ def over_samples(
 
 @benchmark("osn_ablations", OSN_PARTS, seeds=[0], helpers=(Snapshots, TrueShots, movers_room, allowed_in, at_truth, where_seen, judge, room_config, parts_hash, trained_room, over_samples))
 def osn_ablations(work, tiny):
-    "fast with 1, 3 and 5 rounds, and without its start."
+    "fast with 1, 3, 5 and 10 rounds, and without its start."
     room, code, out = movers_room(work, tiny), parts_hash(work), {}
     for name, changes in list(ROUNDS.items())[:2 if tiny else None]:
         def made(): method, told = trained_room(work, tiny, 0, "fast", () if changes else (*EARLY, NEVER), **changes); return judge(method, room) | dict(samples=over_samples(method, room, *((2, 1) if tiny else (24, 4))), training_seconds=told["seconds"], steps=told["steps"])
