@@ -89,7 +89,14 @@ def trained_kitchen(
     return method.eval(), capture, summary["seconds"]
 
 # %% ../nbs/93_separation.ipynb #b3704799
-def variant_rows_of(work, tiny, variants, preset, kitchens=(0, 1, 2), **common):
+def variant_rows_of(
+    work,      # Work
+    tiny,      # one small room, few steps
+    variants,  # name -> settings other than the preset's
+    preset,    # of NeuralDiff
+    kitchens=(0, 1, 2),  # seeds of rooms and trainings
+    **common,  # settings of all variants
+):             # -> name -> `seed N` -> JSON of `judge`
     "Every variant on every room, each judged once."
     out, code = {}, dependency_hash(NEURALDIFF if preset == "paper-small" else GRIDS)
     for seed in kitchens[:1] if tiny else kitchens:
